@@ -1,0 +1,70 @@
+# `make dev` runs Weir on this machine; `make test` is everything that CI runs. Both need python3 (3.11+) and make.
+PYTHON ?= python3
+PORT ?= 8787
+WEIR_DATA_DIR ?= .weir
+export PORT WEIR_DATA_DIR
+export SAM_CLI_TELEMETRY = 0
+
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := .venv-aws
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test check format lock bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
+	@exec $(BIN)/weir dev
+
+test: $(VENV)/.test $(TOOLS)/.installed ## everything CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+	$(TOOLS)/bin/cfn-lint template.yaml
+	$(TOOLS)/bin/sam validate --lint --region us-east-1
+
+check: $(VENV)/.test ## the fast half: format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test ## rewrite the code to the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.test ## measure direct against through Weir, in one run
+	$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
+	infra/lock.sh $(BIN)/uv
+
+clean: ## remove the environments and caches (not your data)
+	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.local: layers/shared/requirements.txt infra/locks/local.txt | $(BIN)/python
+	@echo "Installing the locked dependencies"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r infra/locks/local.txt
+	@$(BIN)/python infra/link.py
+	@touch $@
+
+$(VENV)/.test: infra/locks/test.txt $(VENV)/.local
+	@echo "Installing the locked test dependencies"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) -r infra/locks/test.txt
+	@touch $@
+
+$(TOOLS)/.installed: infra/locks/aws.txt
+	@echo "Installing the AWS tools"
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/aws.txt
+	@touch $@

@@ -1,0 +1,82 @@
+"""What the ledger keeps of a call: one small Record, and its Payload beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from weir.domain.completion import NOTHING, Usage
+
+Environment = Literal["prod", "test"]
+Origin = Literal["completion", "storage", "request_log"]
+"""The way in: through the gateway, the store-only route, or the request-log route."""
+RequestType = Literal["PROD", "RERUN", "SYNTHETIC", "MANUAL"]
+InferenceLocation = Literal["SERVER", "CLIENT"]
+Outcome = Literal["complete", "error", "cut_off", "caller_gone"]
+"""`cut_off`: the provider broke off after it had begun; `caller_gone`: the caller hung up before the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call has no whole answer. `kind` is the class of the error; the rest is the provider's, scrubbed."""
+
+    kind: str
+    message: str
+    code: str | None = None
+    provider_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One call, whichever way it came in. None means unknown; it never stands for 0.
+
+    `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
+    answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
+    Costs are US dollars. `status_code` is what the caller got (or said it got).
+    """
+
+    id: str
+    workspace: str
+    environment: Environment
+    created_at: datetime
+    origin: Origin
+    inference_location: InferenceLocation
+    request_type: RequestType = "PROD"
+    caller_id: str | None = None
+    application: str | None = None
+    intent: str | None = None
+    session_id: str | None = None
+    reference_id: str | None = None
+    user_id: str | None = None
+    customer_identifier: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    answered_model: str | None = None
+    stream: bool = False
+    status_code: int = 200
+    outcome: Outcome = "complete"
+    failure: Failure | None = None
+    finish_reason: str | None = None
+    raw_finish_reason: str | None = None
+    claimed_usage: Usage | None = None
+    claimed_cost: Decimal | None = None
+    computed_cost: Decimal | None = None
+    price_version: str | None = None
+    first_token_ms: float | None = None
+    latency_ms: float | None = None
+    metadata: Mapping[str, Any] = NOTHING
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The raw material of a call, scrubbed of keys, as it came.
+
+    `request` is the caller's body and `response` the answer it got or reported, both JSON texts in the caller's
+    dialect. `reply` are the provider's own bytes as far as they came; None where Weir did not make the call.
+    """
+
+    request: bytes
+    response: bytes | None = None
+    reply: bytes | None = None

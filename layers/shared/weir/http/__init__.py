@@ -1,0 +1,1 @@
+"""What our callers send and get: schemas, encoders and error replies per dialect."""

@@ -1,0 +1,89 @@
+"""A Record as the JSON text that every engine stores. Absent means None; nothing is ever stored as a made-up zero."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from weir.domain.completion import NOTHING, Usage
+from weir.domain.record import Failure, Record
+from weir.protocols import jsonbytes
+
+_PLAIN = (
+    "id",
+    "workspace",
+    "environment",
+    "origin",
+    "inference_location",
+    "request_type",
+    "caller_id",
+    "application",
+    "intent",
+    "session_id",
+    "reference_id",
+    "user_id",
+    "customer_identifier",
+    "provider",
+    "model",
+    "answered_model",
+    "stream",
+    "status_code",
+    "outcome",
+    "finish_reason",
+    "raw_finish_reason",
+    "price_version",
+    "first_token_ms",
+    "latency_ms",
+)
+_USAGE = (
+    "prompt",
+    "completion",
+    "cached",
+    "cache_written",
+    "reasoning",
+    "prompt_audio",
+    "completion_audio",
+    "accepted_prediction",
+    "rejected_prediction",
+)
+
+
+def to_item(record: Record) -> bytes:
+    item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
+    item["created_at"] = int(record.created_at.timestamp() * 1000)
+    if (failure := record.failure) is not None:
+        item["failure"] = {
+            name: value
+            for name in ("kind", "message", "code", "provider_status")
+            if (value := getattr(failure, name)) is not None
+        }
+    if (usage := record.claimed_usage) is not None:
+        item["claimed_usage"] = {name: value for name in _USAGE if (value := getattr(usage, name)) is not None}
+    for name in ("claimed_cost", "computed_cost"):
+        cost: Decimal | None = getattr(record, name)
+        if cost is not None:
+            item[name] = str(cost)
+    if record.metadata:
+        item["metadata"] = record.metadata
+    if record.warnings:
+        item["warnings"] = record.warnings
+    return jsonbytes.dumps(item)
+
+
+def from_item(text: bytes | str) -> Record:
+    item: Mapping[str, Any] = jsonbytes.loads(text)
+    failure, usage = item.get("failure"), item.get("claimed_usage")
+    return Record(
+        **{name: item[name] for name in _PLAIN if name in item},
+        created_at=datetime.fromtimestamp(item["created_at"] / 1000, UTC),
+        failure=None if failure is None else Failure(**failure),
+        claimed_usage=None if usage is None else Usage(**usage),
+        claimed_cost=_decimal(item.get("claimed_cost")),
+        computed_cost=_decimal(item.get("computed_cost")),
+        metadata=item.get("metadata", NOTHING),
+        warnings=tuple(item.get("warnings", ())),
+    )
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,56 @@
+"""The ledger as the services use it: keep a record with its payload, read it back, list."""
+
+import asyncio
+
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.record import Payload, Record
+from weir.ledger import payloads
+from weir.ledger.keys import payload_blob_key
+from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
+
+INLINE_LIMIT = 100_000
+"""Bytes of an encoded payload up to which it lies beside its record; a DynamoDB item ends at 400 KB."""
+
+_OFF_LOOP = 65_536
+"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
+
+
+class Ledger:
+    def __init__(self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._inline_limit = inline_limit
+
+    async def keep(self, record: Record, payload: Payload) -> Kept:
+        """Returns when the record and its payload survive a crash. Raises LedgerUnavailable; then nothing is promised."""
+        size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
+        if size < _OFF_LOOP:
+            content = payloads.to_bytes(payload)
+        else:
+            content = await asyncio.to_thread(payloads.to_bytes, payload)
+        if len(content) <= self._inline_limit:
+            return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content)))
+        key = payload_blob_key(record.workspace, record.id)
+        await asyncio.to_thread(self._blobs.put, key, content)  # first: a record never points at nothing
+        return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key)))
+
+    async def get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
+        """By our id or by the one the caller chose."""
+        return await asyncio.to_thread(self._get, workspace, id)
+
+    async def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
+        return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before))
+
+    def close(self) -> None:
+        self._records.close()
+
+    def _get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
+        entry = self._records.get(workspace, id)
+        if entry is None:
+            return None
+        content = entry.inline
+        if content is None and entry.blob_key is not None:
+            content = self._blobs.get(entry.blob_key)
+        if content is None:
+            raise LedgerUnavailable("The record is there, its payload cannot be found.")
+        return entry.record, payloads.from_bytes(content)

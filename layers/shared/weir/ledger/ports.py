@@ -1,0 +1,57 @@
+"""What the ledger needs of an engine. Calls block; they are made off the event loop.
+
+Every engine passes tests/ledger/test_contract.py.
+"""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from weir.domain.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore."""
+
+    record: Record
+    inline: bytes | None = None
+    blob_key: str | None = None
+
+
+class Kept(NamedTuple):
+    """Under which id the record is kept; `new` is False when it was there already, and nothing was written."""
+
+    id: str
+    new: bool
+
+
+class RecordStore(Protocol):
+    def submit(self, entry: Entry) -> "Future[Kept]":
+        """Put once. The future resolves when the record survives a crash, and never before.
+
+        The same `record.id`, or the same `record.caller_id` in the workspace, is the same record: the first one stays.
+        If an earlier attempt claimed a caller_id and died before its record was stored, the record is stored under
+        the id claimed then, which is the one returned. The future raises LedgerUnavailable when the engine refuses.
+        """
+        ...
+
+    def get(self, workspace: str, id: str) -> Entry | None:
+        """By our id or by the caller's. Reads its own writes."""
+        ...
+
+    def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
+        """Records in descending order of id, that is, of time of acceptance; only those below `before` if given."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted, then release everything."""
+        ...
+
+
+class BlobStore(Protocol):
+    def put(self, key: str, content: bytes) -> None:
+        """Durable when it returns. Raises LedgerUnavailable. Putting the same key again is harmless."""
+        ...
+
+    def get(self, key: str) -> bytes | None: ...

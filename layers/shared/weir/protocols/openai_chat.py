@@ -1,0 +1,335 @@
+"""OpenAI's Chat Completions, as its own servers and the vendors that follow it speak it.
+
+https://platform.openai.com/docs/api-reference/chat. Departures of single vendors are data, in `OpenAIDialect`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from weir.domain.chat import ChatCall
+from weir.domain.completion import NOTHING, Completion, FinishReason
+from weir.domain.errors import MalformedReply, ProviderError
+from weir.domain.events import (
+    ChoiceFields,
+    ChoiceFinished,
+    Described,
+    Ended,
+    MessageFields,
+    RefusalDelta,
+    Started,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    collect,
+)
+from weir.protocols import jsonbytes, openai_request
+from weir.protocols.base import WireRequest, reading
+from weir.protocols.openai_error import error_in_body, error_of
+from weir.protocols.openai_request import OpenAIDialect
+from weir.protocols.openai_usage import usage_of
+from weir.protocols.sse import SSEParser
+
+__all__ = ["OpenAIChat", "OpenAIDialect"]
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "function_call",
+    "eos": "stop",  # Together, Hugging Face
+    "eos_token": "stop",  # Hugging Face text-generation-inference
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "model_length": "length",  # Mistral
+    "insufficient_system_resource": "length",  # DeepSeek: cut off by its own load
+}
+"""Total for what is known; any other word is kept raw and maps to None."""
+
+_TOP = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "error", "obfuscation"}
+)
+_CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "native_finish_reason", "text"})
+_THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIChat:
+    """Chat Completions in one vendor's dialect."""
+
+    dialect: OpenAIDialect
+    path: str = "/chat/completions"
+
+    @property
+    def name(self) -> str:
+        return "openai_chat"
+
+    @property
+    def provider(self) -> str:
+        return self.dialect.provider
+
+    def render(self, call: ChatCall) -> WireRequest:
+        body, dropped = openai_request.render(call, self.dialect)
+        return WireRequest(self.path, body, NOTHING, dropped)
+
+    def parse(self, body: bytes) -> Completion:
+        return collect(reading(self._whole(body), self.provider, body))
+
+    def decoder(self) -> "OpenAIChatDecoder":
+        return OpenAIChatDecoder(self.dialect)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return error_of(status, headers, body, self.provider)
+
+    def _whole(self, body: bytes) -> Iterator[StreamEvent]:
+        reply = jsonbytes.loads(body)
+        if isinstance(reply, dict) and (error := error_in_body(reply, body, self.provider)):
+            raise error
+        decoder = OpenAIChatDecoder(self.dialect)
+        choices = reply["choices"]
+        yield from decoder.reply(reply, "message")
+        if not choices or decoder.unfinished_without_reason:
+            raise MalformedReply(f"{self.provider} sent an answer without choices.", provider=self.provider, raw=body)
+        yield Ended(decoder.usage)
+
+
+class _Calls:
+    """One choice's tool calls: vendors' indexes and ids -> slots from 0."""
+
+    __slots__ = ("begun", "by_index", "ids", "last")
+
+    def __init__(self) -> None:
+        self.by_index: dict[int, int] = {}
+        self.ids: list[str | None] = []
+        self.begun: list[bool] = []
+        self.last = -1
+
+    def slot(self, index: int | None, id: str | None) -> int:
+        """A new id under a used index is a new call: some vendors leave every index at 0. No index: a new call, too."""
+        slot = self.by_index.get(index) if index is not None else None
+        if slot is not None and id and self.ids[slot] and id != self.ids[slot]:
+            slot = None
+        if slot is None:
+            slot = len(self.ids)
+            self.ids.append(None)
+            self.begun.append(False)
+            if index is not None:
+                self.by_index[index] = slot
+        self.ids[slot] = self.ids[slot] or id
+        return slot
+
+
+class OpenAIChatDecoder:
+    """Chunks of a Chat Completions stream -> events. `reply` reads a whole answer by the same rules."""
+
+    def __init__(self, dialect: OpenAIDialect) -> None:
+        self._dialect = dialect
+        self._sse = SSEParser()
+        self._id: str | None = None
+        self._started = False
+        self._fingerprint: str | None = None
+        self._tier: str | None = None
+        self._extra: dict[str, Any] = {}
+        self._calls: dict[int, _Calls] = {}
+        self._open: dict[int, bool] = {}
+        self._thinking_field: dict[int, str] = {}
+        self._usage: dict[str, Any] | None = None
+        self._ended = False
+
+    # -- a stream ---------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> Iterator[StreamEvent]:
+        for event in self._sse.feed(data):
+            if event.data == b"[DONE]":
+                yield from self._end()
+            elif not self._ended:
+                yield from reading(self._chunk(event.data), self._dialect.provider, event.data)
+
+    def close(self) -> Iterator[StreamEvent]:
+        if self._ended:
+            return
+        if self._dialect.ends_with_done or not self._complete:
+            raise self._cut_off()
+        yield from self._end()
+
+    def _chunk(self, data: bytes) -> Iterator[StreamEvent]:
+        chunk = jsonbytes.loads(data)
+        if chunk.get("error") and (error := error_in_body(chunk, data, self._dialect.provider)):
+            raise error
+        yield from self.reply(chunk, "delta")
+
+    def _end(self) -> Iterator[StreamEvent]:
+        if not self._open:
+            raise self._cut_off()
+        if not self._ended:
+            self._ended = True
+            for index, unfinished in self._open.items():
+                if unfinished:  # [DONE] without a reason (Snowflake): whole, and not said why
+                    yield ChoiceFinished(index, None, None)
+            yield Ended(self.usage)
+
+    @property
+    def _complete(self) -> bool:
+        return bool(self._open) and not any(self._open.values())
+
+    def _cut_off(self) -> MalformedReply:
+        return MalformedReply(
+            f"{self._dialect.provider} broke off before its answer was complete.",
+            provider=self._dialect.provider,
+            raw=self._sse.pending,
+        )
+
+    # -- a piece of an answer, or all of it ----------------------------------------------------------------------------
+
+    def reply(self, reply: Mapping[str, Any], member: str) -> Iterator[StreamEvent]:
+        choices = reply.get("choices") or ()
+        if not self._started and (choices or reply.get("id")):
+            self._started = True
+            self._id = reply.get("id") or None
+            yield Started(self._id, reply.get("model") or None, reply.get("created"))
+        if described := self._described(reply):
+            yield described
+        usage = reply.get("usage") or (reply.get("x_groq") or NOTHING).get("usage")
+        if usage and usage.get("completion_tokens") is not None:  # cumulative where it is repeated: replace, do not add
+            self._usage = usage
+        for choice in choices:
+            index = choice.get("index") or 0
+            if index not in self._open:
+                self._open[index] = True
+            message = choice.get(member)
+            logprobs = choice.get("logprobs")
+            if message or logprobs:
+                yield from self._message(index, message or NOTHING, logprobs)
+            if choice.keys() - _CHOICE and (fields := _unnamed(choice, _CHOICE)):
+                yield ChoiceFields(index, fields)
+            reason = choice.get("finish_reason")
+            if reason is not None and (reason or member == "message") and self._open[index]:
+                self._open[index] = False
+                raw = choice.get("native_finish_reason") or reason
+                if reason == "error":  # OpenRouter: the answer broke off at the provider behind it
+                    raise self._broken_choice(choice, reply)
+                yield ChoiceFinished(index, FINISH_REASONS.get(reason), raw)
+            elif member == "message":
+                self._open[index] = False
+                yield ChoiceFinished(index, None, None)
+
+    @property
+    def usage(self) -> Any:
+        return usage_of(self._usage) if self._usage else None
+
+    @property
+    def unfinished_without_reason(self) -> bool:
+        return not self._open
+
+    def _described(self, reply: Mapping[str, Any]) -> Described | None:
+        fingerprint, tier = reply.get("system_fingerprint"), reply.get("service_tier")
+        fingerprint = fingerprint if fingerprint and fingerprint != self._fingerprint else None
+        tier = tier if tier and tier != self._tier else None
+        extra: Mapping[str, Any] = NOTHING
+        if reply.keys() - _TOP:
+            extra = {k: v for k, v in reply.items() if k not in _TOP and v is not None and self._extra.get(k) != v}
+        if fingerprint is None and tier is None and not extra:
+            return None
+        self._fingerprint = fingerprint or self._fingerprint
+        self._tier = tier or self._tier
+        self._extra.update(extra)
+        return Described(fingerprint, tier, extra)
+
+    def _message(self, index: int, message: Mapping[str, Any], logprobs: Any) -> Iterator[StreamEvent]:
+        fields: dict[str, Any] | None = None
+        for name, value in message.items():
+            if value is None or name == "role":
+                continue
+            if name == "content":
+                if isinstance(value, str):
+                    if value or logprobs:
+                        yield TextDelta(index, value, logprobs)
+                        logprobs = None
+                else:
+                    yield from self._content(index, value)
+            elif name in _THINKING_FIELDS:
+                if value and isinstance(value, str) and self._thinking_field.setdefault(index, name) == name:
+                    yield ThinkingDelta(index, value)
+            elif name == "tool_calls":
+                for call in value:
+                    yield from self._call(index, call)
+            elif name == "function_call":
+                yield from self._call(index, {"index": 0, "function": value})
+            elif name == "refusal":
+                if value:
+                    yield RefusalDelta(index, value, logprobs)
+                    logprobs = None
+            else:
+                fields = fields or {}
+                fields[name] = value
+        if logprobs is not None:
+            yield TextDelta(index, "", logprobs)
+        if fields:
+            yield MessageFields(index, fields)
+
+    def _content(self, index: int, content: Any) -> Iterator[StreamEvent]:
+        """Content that is not a string: a list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode)."""
+        if isinstance(content, dict):
+            yield TextDelta(index, jsonbytes.dumps(content).decode())
+            return
+        unnamed: list[Any] = []
+        for part in content:
+            kind = part.get("type") if isinstance(part, dict) else "text"
+            if isinstance(part, str):
+                yield TextDelta(index, part)
+            elif kind in ("thinking", "reasoning"):
+                inner = part.get("thinking") or part.get("summary") or part.get("text") or []
+                texts = [inner] if isinstance(inner, str) else [piece.get("text", "") for piece in inner]
+                if text := "".join(texts):
+                    yield ThinkingDelta(index, text, seal=part.get("signature"))
+            elif isinstance(part.get("text"), str):
+                yield TextDelta(index, part["text"])
+            else:
+                unnamed.append(part)
+        if unnamed:  # references, images: kept whole beside the text
+            yield MessageFields(index, {"content_parts": unnamed})
+
+    def _call(self, index: int, call: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        if call.get("type") == "custom" and not call.get("function"):
+            yield MessageFields(index, {"custom_tool_calls": [dict(call)]})
+            return
+        calls = self._calls.get(index)
+        if calls is None:
+            calls = self._calls[index] = _Calls()
+        function = call.get("function") or NOTHING
+        id = call.get("id") or None
+        slot = calls.slot(call.get("index"), id)
+        arguments = function.get("arguments")
+        if arguments is None:
+            arguments = ""
+        elif not isinstance(arguments, str):  # Ollama and others send the object itself
+            arguments = jsonbytes.dumps(arguments).decode()
+        extra = _unnamed(call, _CALL) if call.keys() - _CALL else NOTHING
+        if calls.begun[slot]:
+            if arguments or extra:
+                yield ToolCallDelta(index, slot, arguments=arguments, extra=extra)
+            return
+        calls.begun[slot] = True
+        yield ToolCallDelta(
+            index, slot, id or _made_id(self._id, index, slot), function.get("name") or "", arguments, extra=extra
+        )
+
+    def _broken_choice(self, choice: Mapping[str, Any], reply: Mapping[str, Any]) -> ProviderError:
+        body = {"error": choice.get("error") or {"message": "The answer broke off with an error."}}
+        raw = jsonbytes.dumps(dict(reply))
+        return error_in_body(body, raw, self._dialect.provider) or self._cut_off()
+
+
+_CALL = frozenset({"index", "id", "type", "function"})
+
+
+def _unnamed(fields: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in named and value is not None}
+
+
+def _made_id(answer: str | None, choice: int, slot: int) -> str:
+    """An id for a call whose vendor gave none; the caller's next request must be able to name it."""
+    return f"call_{answer or 'weir'}_{choice}_{slot}"

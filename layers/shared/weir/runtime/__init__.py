@@ -1,0 +1,1 @@
+"""Settings, wiring, logging: what turns the library into a running function or server."""

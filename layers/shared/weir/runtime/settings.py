@@ -1,0 +1,47 @@
+"""Everything that the environment decides, read once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsInvalid(ValueError):
+    """The environment does not make sense; the message names the variable."""
+
+
+class Settings(BaseModel):
+    """One frozen model of the environment. Each field's variable is WEIR_ and its name in capitals, or its alias."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    api_key: str | None = Field(None, description="a key with all scopes")
+    engine: Literal["sqlite", "dynamodb"] = "sqlite"
+    data_dir: Path = Path(".weir")
+    table: str | None = Field(None, description="DynamoDB table")
+    bucket: str | None = Field(None, description="S3 bucket")
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8787, alias="PORT")
+    transport: Literal["httpx", "aiohttp"] = Field("httpx", description="aiohttp for a long-running server")
+    connect_timeout_s: Annotated[float, Field(gt=0)] = 10
+    read_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="longest silence of a provider")
+    body_limit: Annotated[int, Field(gt=0)] = Field(6_000_000, description="bytes of a request body; Lambda takes 6 MB")
+    log_level: str = "INFO"
+    service: str = "weir"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Raises SettingsInvalid. Empty variables count as unset."""
+        found = {}
+        for name, field in cls.model_fields.items():
+            variable = field.alias or f"WEIR_{name.upper()}"
+            if value := environ.get(variable, ""):
+                found[name] = value
+        try:
+            return cls(**found)  # type: ignore[arg-type]
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            field = str(first["loc"][0])
+            variable = field if field.isupper() else f"WEIR_{field.upper()}"
+            raise SettingsInvalid(f"{variable}: {first['msg']}") from None

@@ -1,0 +1,1 @@
+"""Use cases: what Weir does, free of HTTP and of engines."""
