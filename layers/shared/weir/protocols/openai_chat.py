@@ -50,7 +50,18 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 """Total for what is known; any other word is kept raw and maps to None."""
 
 _TOP = frozenset(
-    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "error", "obfuscation"}
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "error",
+        "obfuscation",
+    }
 )
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "native_finish_reason", "text"})
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
