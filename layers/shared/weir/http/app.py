@@ -1,4 +1,4 @@
-"""The ASGI application of a function: routes that answer in their dialect, never by redirect, and never with a trace."""
+"""The ASGI application of a function: routes that answer in their dialect, never by redirect."""
 
 import functools
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,7 +27,7 @@ class DirectRoute(APIRoute):
 
 
 def create_app(title: str) -> FastAPI:
-    """An application without routes. Trailing slashes are taken off before routing: no route answers with a redirect."""
+    """An application without routes. Trailing slashes are taken off before routing, so nothing redirects."""
     app = FastAPI(title=title, version=__version__, redirect_slashes=False, docs_url="/docs", redoc_url=None)
     app.router.route_class = DirectRoute
     app.add_middleware(TrailingSlash)

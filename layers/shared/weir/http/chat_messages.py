@@ -21,7 +21,7 @@ def to_messages(messages: Sequence[Mapping[str, Any]], where: str = "") -> tuple
 
 
 def _message(message: Mapping[str, Any], where: str) -> Message:
-    role = message.get("role")
+    role: Any = message.get("role")
     if role not in _ROLES:
         raise RequestInvalid(
             f"'{where}.role' must be one of system, developer, user, assistant, tool.", param=f"{where}.role"

@@ -154,15 +154,33 @@ def error_event(error: Mapping[str, Any]) -> bytes:
     return b"data: " + jsonbytes.dumps({"error": error}) + b"\n\n"
 
 
-class ChunkEncoder:
-    """Events -> `chat.completion.chunk` server-sent events: one id, one created, role first, usage last when asked."""
+SSE_FRAME = (b"data: ", b"\n\n")
 
-    def __init__(self, *, id: str, created: int, model: str, include_usage: bool = False, legacy: bool = False) -> None:
+
+class ChunkEncoder:
+    """Events -> `chat.completion.chunk`s: one id, one created, role first, usage last when asked.
+
+    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk; `fields` in
+    each of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        created: int,
+        model: str,
+        include_usage: bool = False,
+        legacy: bool = False,
+        frame: tuple[bytes, bytes] = SSE_FRAME,
+        fields: Mapping[str, Any] = NOTHING,
+    ) -> None:
         self._id, self._created, self._model = id, created, model
         self._include_usage, self._legacy = include_usage, legacy
         self._begun: set[int] = set()
         self._thoughts: dict[tuple[int, int], list[str]] = {}
-        self._described: dict[str, Any] = {}
+        self._before, self._after = frame
+        self._described: dict[str, Any] = dict(fields)
         self._extra: Mapping[str, Any] = NOTHING
         self._write_frame()
 
@@ -174,8 +192,8 @@ class ChunkEncoder:
         head = jsonbytes.dumps(
             {"id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": self._model}
         )
-        self._head = b"data: " + head[:-1]
-        self._tail = _inside(self._described) + (b',"usage":null}\n\n' if self._include_usage else b"}\n\n")
+        self._head = self._before + head[:-1]
+        self._tail = _inside(self._described) + (b',"usage":null}' if self._include_usage else b"}") + self._after
 
     def _pieces(self, event: StreamEvent) -> Iterable[bytes]:
         match event:
@@ -207,7 +225,7 @@ class ChunkEncoder:
         return self._delta(0, {"content": ""})
 
     def _describe(self, event: Described) -> list[bytes]:
-        """Facts ride on all chunks that follow, the provider's own fields on the next: no chunk goes without choices."""
+        """Facts ride on all chunks that follow, the provider's own fields on the next one only."""
         if event.system_fingerprint is not None:
             self._described["system_fingerprint"] = event.system_fingerprint
         if event.service_tier is not None:
@@ -266,7 +284,7 @@ class ChunkEncoder:
 
     def _usage(self, usage: Usage) -> bytes:
         fields = {"choices": [], **self._described, **self._extra, "usage": usage_body(usage)}
-        return self._head + _inside(fields) + b"}\n\n"
+        return self._head + _inside(fields) + b"}" + self._after
 
 
 def _inside(fields: Mapping[str, Any]) -> bytes:

@@ -262,8 +262,7 @@ class OpenAIChatDecoder:
                 else:
                     yield from self._content(index, value)
             elif name in _THINKING_FIELDS:
-                if value and isinstance(value, str) and self._thinking_field.setdefault(index, name) == name:
-                    yield ThinkingDelta(index, value)
+                yield from self._thinking(index, name, value)
             elif name == "tool_calls":
                 for call in value:
                     yield from self._call(index, call)
@@ -281,8 +280,13 @@ class OpenAIChatDecoder:
         if fields:
             yield MessageFields(index, fields)
 
+    def _thinking(self, index: int, name: str, value: Any) -> Iterator[StreamEvent]:
+        """OpenRouter and others send the same text under two names: the first name that says something counts."""
+        if value and isinstance(value, str) and self._thinking_field.setdefault(index, name) == name:
+            yield ThinkingDelta(index, value)
+
     def _content(self, index: int, content: Any) -> Iterator[StreamEvent]:
-        """Content that is not a string: a list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode)."""
+        """A list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode), in place of a text."""
         if isinstance(content, dict):
             yield TextDelta(index, jsonbytes.dumps(content).decode())
             return

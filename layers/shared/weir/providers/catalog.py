@@ -1,4 +1,4 @@
-"""The vendors: where each is, how it takes a key, which format it speaks and how it departs from it. A vendor is a row."""
+"""The vendors, a row each: where it is, how it takes a key, which format it speaks and how it departs from it."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -15,8 +15,8 @@ class Provider:
     """One vendor.
 
     `base_url` means what it means in the vendor's own SDK; the protocol's path is appended to it. `tail` is what people
-    also write at its end (`/v1`) although the path begins with it; it is then not sent twice. `keyless`: works without a
-    key. `bare` are the beginnings of model names that are routed here without `provider/` before them.
+    also write at its end (`/v1`) although the path begins with it; it is then not sent twice. `keyless`: works without
+    a key. `bare` are the beginnings of model names that are routed here without `provider/` before them.
     """
 
     name: str

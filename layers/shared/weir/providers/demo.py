@@ -98,7 +98,9 @@ def _answer(body: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 def _chosen_tool(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choice = body.get("tool_choice")
-    functions = [tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"]
+    functions: list[dict[str, Any]] = [
+        tool["function"] for tool in body.get("tools") or () if tool.get("type") == "function"
+    ]
     if not functions or choice == "none":
         return None
     wanted = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else None

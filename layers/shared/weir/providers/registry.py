@@ -29,7 +29,7 @@ class Registry:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], catalog: tuple[Provider, ...] = CATALOG) -> "Registry":
-        """The catalogue at the operator's addresses, and a provider for every further `<NAME>_BASE_URL` + `_API_KEY`."""
+        """The catalogue at the operator's addresses, and one more for every other `<NAME>_BASE_URL` + `_API_KEY`."""
         providers: dict[str, Provider] = {}
         keys: dict[str, str] = {}
         for provider in catalog:

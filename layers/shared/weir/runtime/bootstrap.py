@@ -36,7 +36,7 @@ class Runtime:
     @property
     def secrets(self) -> frozenset[str]:
         """What must never be stored or shown, whoever sends it."""
-        return frozenset({self.settings.api_key} - {None}) if self.settings.api_key else frozenset()
+        return frozenset({self.settings.api_key}) if self.settings.api_key else frozenset()
 
 
 def bootstrap(environ: Mapping[str, str]) -> Runtime:
@@ -75,18 +75,21 @@ def open_ledger(settings: Settings) -> Ledger:
 def completions(runtime: Runtime) -> "Completions":
     """The completion service with its provider client; only the functions that call providers import it."""
     from weir.providers.client import ProviderClient
+    from weir.providers.models import ModelList
     from weir.providers.registry import Registry
+    from weir.services.attempt import Recorder
     from weir.services.complete import Completions
 
-    return Completions(
+    registry = Registry.from_environ(runtime.environ)
+    recorder = Recorder(
         runtime.ledger,
-        Registry.from_environ(runtime.environ),
-        ProviderClient(open_http(runtime.settings)),
-        runtime.secrets,
+        runtime.secrets | registry.secrets,
         now=runtime.now,
         new_id=runtime.new_id,
         clock=time.perf_counter,
     )
+    http = open_http(runtime.settings)
+    return Completions(registry, ProviderClient(http), recorder, ModelList(registry, http, time.monotonic))
 
 
 def open_http(settings: Settings) -> "httpx.AsyncClient":

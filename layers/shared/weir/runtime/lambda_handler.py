@@ -15,7 +15,7 @@ Handler = Callable[[Mapping[str, Any], Any], Any]
 
 
 def lambda_handler(title: str, mount: Mount) -> Handler:
-    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call, so that importing does nothing."""
+    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing."""
 
     @cache
     def adapter() -> Callable[[Any, Any], Any]:
