@@ -60,7 +60,6 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
                 line = response_line(
                     jsonbytes.loads(answer.body),
                     request_id=request_id,
-                    model=ask.model,
                     response_ms=attempt.latency_ms,
                 )
                 return Response(line, 200, {REQUEST_ID: attempt.id}, "application/json")

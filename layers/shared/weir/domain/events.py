@@ -24,7 +24,7 @@ from weir.domain.completion import (
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The provider began to answer: first, and once."""
+    """The provider began to answer: once, before any piece of the answer itself."""
 
     id: str | None
     model: str | None

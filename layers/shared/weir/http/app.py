@@ -1,6 +1,7 @@
 """The ASGI application of a function: routes that answer in their dialect, never by redirect."""
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,45 +17,59 @@ from weir.domain.errors import RequestInvalid, RequestTooLarge, WeirError
 from weir.http.errors import Dialect, error_reply
 from weir.protocols import jsonbytes
 
+logger = logging.getLogger("weir.http")
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class DirectRoute(APIRoute):
     """A route whose endpoint reads the request itself: documented by FastAPI, validated once, by us."""
 
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        return self.endpoint
+    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def direct(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = direct
 
 
-def create_app(title: str) -> FastAPI:
-    """An application without routes. Trailing slashes are taken off before routing, so nothing redirects."""
-    app = FastAPI(title=title, version=__version__, redirect_slashes=False, docs_url="/docs", redoc_url=None)
+class WeirApp(FastAPI):
+    """FastAPI's routing and document without its stack of middleware, which would cost more than Weir's own work.
+
+    What that stack is for is done elsewhere: errors become answers in `answering`, bodies are limited in `read_body`.
+    Trailing slashes are taken off before routing, so nothing redirects.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        router = self.router
+
+        async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await router(scope, receive, send)
+                return
+            if scope["path"].endswith("/") and scope["path"] != "/":
+                scope["path"] = scope["path"].rstrip("/") or "/"
+            try:
+                await router(scope, receive, send)
+            except HTTPException as exc:  # no route, or another method
+                await _not_routed(exc)(scope, receive, send)
+
+        return routed
+
+
+def create_app(title: str) -> WeirApp:
+    """An application without routes."""
+    app = WeirApp(title=title, version=__version__, redirect_slashes=False, docs_url="/docs", redoc_url=None)
     app.router.route_class = DirectRoute
-    app.add_middleware(TrailingSlash)
-    app.add_exception_handler(HTTPException, _not_routed)
     return app
 
 
-class TrailingSlash:
-    """`/a/` is `/a`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"] != "/":
-            scope["path"] = scope["path"].rstrip("/") or "/"
-        await self._app(scope, receive, send)
-
-
-async def _not_routed(_: Request, exc: Exception) -> Response:
-    status = exc.status_code if isinstance(exc, HTTPException) else 500
-    message = {404: "There is no such route.", 405: "This route does not take that method."}.get(
-        status, "Not possible."
-    )
-    headers = getattr(exc, "headers", None)
+def _not_routed(exc: HTTPException) -> Response:
+    message = "This route does not take that method." if exc.status_code == 405 else "There is no such route."
     error = {"message": message, "type": "invalid_request_error", "param": None, "code": "unknown_url"}
-    return JSONResponse({"error": error, "detail": message}, status, headers)
+    return JSONResponse({"error": error, "detail": message}, exc.status_code, exc.headers)
 
 
 def route(
@@ -91,6 +106,9 @@ def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except WeirError as exc:
             return error_reply(exc, dialect)
+        except Exception:
+            logger.exception("request failed", extra={"path": request.url.path})
+            return error_reply(WeirError("Weir failed; the reason is in its log."), dialect)
 
     return answered
 

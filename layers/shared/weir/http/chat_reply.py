@@ -23,9 +23,9 @@ DONE = b"data: [DONE]\n\n"
 
 
 def completion_body(
-    completion: Completion, *, id: str, created: int, legacy: bool = False, summary: bool = False
+    completion: Completion, *, id: str, created: int, model: str, legacy: bool = False, summary: bool = False
 ) -> dict[str, Any]:
-    """A `chat.completion`. `id` and `created` are used where the provider gave none.
+    """A `chat.completion`. `id`, `created` and `model` are used where the provider gave none.
 
     `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text.
     """
@@ -33,7 +33,7 @@ def completion_body(
         "id": completion.id or id,
         "object": "chat.completion",
         "created": completion.created if completion.created is not None else created,
-        "model": completion.model,
+        "model": completion.model or model,
         "choices": [_choice(choice, legacy) for choice in completion.choices],
     }
     if completion.usage is not None:

@@ -10,14 +10,13 @@ CHUNK_FRAME = (b'{"chat_completion_chunk":', b"}\n")
 """What stands around a chunk on its line."""
 
 
-def response_line(body: dict[str, Any], *, request_id: str, model: str, response_ms: float | None) -> bytes:
+def response_line(body: dict[str, Any], *, request_id: str, response_ms: float | None) -> bytes:
     """The one line of a whole answer, without a newline at its end: with one, the client drops its connection.
 
-    `body` is a chat.completion; `model` stands in where the provider named none. Durations are milliseconds.
+    `body` is a chat.completion. Durations are milliseconds.
     """
     response = {
         **body,
-        "model": body.get("model") or model,
         "request_id": request_id,
         "correction_applied": False,
         "response_time": response_ms,

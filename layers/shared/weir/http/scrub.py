@@ -49,14 +49,18 @@ _CONTENT = frozenset(
 _SHORTEST = 6
 """A shorter text is no key, and erasing it everywhere would tear holes into ordinary words."""
 
-_SUSPECT = re.compile(
-    rb'"[^"\\]*(?:'
-    + b"|".join(name.encode() for name in sorted(_CONTAINERS))
-    + b"|"
-    + _NAMES.pattern.encode()[1:-1]
-    + rb')[^"\\]*"\s*:',
-    re.IGNORECASE,
-)
+_TOKENS = tuple(f"{kind}{joint}token" for kind in ("session", "access") for joint in ("", "_", "-"))
+_WORDS = ("key", "secret", "passw", "auth", "credential", "bearer", "cookie", "headers", "query", *_TOKENS)
+_HINTS = tuple(word.encode() for word in _WORDS)
+"""Every name above holds one of these, in lower case; a body without any needs no closer look."""
+
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+
+
+def may_hold_secrets(raw: bytes) -> bool:
+    """Whether any member's name may be that of a credential."""
+    lowered = raw.lower()
+    return any(hint in lowered for hint in _HINTS) or _ESCAPED_ASCII.search(raw) is not None
 
 
 def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
@@ -84,7 +88,7 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
 def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
     """The JSON text of `body` without credentials: `raw` itself, its parsed form being `body`, when it holds none."""
     known = tuple(secrets)
-    if _SUSPECT.search(raw):
+    if may_hold_secrets(raw):
         raw = jsonbytes.dumps(_without(body))
     return erase(raw, known)
 

@@ -35,6 +35,8 @@ def serve(settings: Settings) -> int:
         lifespan="on",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
+        server_header=False,
         timeout_graceful_shutdown=10,
     )
     server = _Server(config, _welcome(url, settings))

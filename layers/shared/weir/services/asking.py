@@ -8,7 +8,7 @@ from weir.domain.errors import RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
-from weir.http.scrub import find_secrets, scrubbed
+from weir.http.scrub import find_secrets, may_hold_secrets, scrubbed
 from weir.services.attempt import Ask
 
 
@@ -48,8 +48,7 @@ def _ask(
             code="missing_required_parameter",
         )
     keys = provider_keys(body)
-    brought = find_secrets(body) | set(keys.values())
-    secrets = secrets | brought
+    secrets = secrets | find_secrets(body) | set(keys.values()) if may_hold_secrets(raw) else secrets
     return Ask(
         call=to_call(
             params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)

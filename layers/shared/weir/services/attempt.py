@@ -136,6 +136,7 @@ class Recorder:
                 completion,
                 id=f"chatcmpl-{attempt.id}",
                 created=int(attempt.accepted_at.timestamp()),
+                model=call.model,
                 legacy=call.legacy_functions,
                 summary=call.reasoning is not None and call.reasoning.summary,
             )
