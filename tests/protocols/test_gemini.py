@@ -190,6 +190,11 @@ def test_a_stream_with_one_of_two_candidates_unfinished_was_cut_off() -> None:
             id="on the second of two thoughts",
         ),
         pytest.param(
+            [{"text": "Hm", "thought": True, "thoughtSignature": "cw=="}, {"text": "Aha", "thought": True}],
+            (Thinking("Hm", "cw==", provider="gemini"), Thinking("Aha", provider="gemini")),
+            id="on the first of two thoughts",
+        ),
+        pytest.param(
             [{"text": "Hm", "thought": True}, {"text": "", "thought": True, "thoughtSignature": "cw=="}],
             (Thinking("Hm", "cw==", provider="gemini"),),
             id="after a thought",

@@ -167,7 +167,7 @@ class Conversation:
                     parts.extend(thought)
                 case ToolCall():
                     parts.append(self._call(part, f"messages[{at}].tool_calls"))
-                case Text(text="", extra=extra) if not extra and seal is None:
+                case Text(text="", extra=extra) if not extra:
                     pass  # the API refuses an empty text part that carries nothing
                 case _:
                     parts.append({**self._part(part, _where(at, i)), **({"thoughtSignature": seal} if seal else {})})
