@@ -1,4 +1,4 @@
-"""What Anthropic answers, read whole and in pieces. Every reply here was written from the API's documentation."""
+"""What Anthropic answers, read whole and in pieces. origin = "written", after the API's documentation."""
 
 import base64
 import json
@@ -387,6 +387,25 @@ def test_counts_are_cumulative_and_never_made_up() -> None:
     assert ANTHROPIC.parse(json.dumps(message([], usage=None)).encode()).usage is None
 
 
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("pause_turn", "stop"),
+        ("compaction", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("refusal", "content_filter"),
+        ("tide_out", None),
+    ],
+)
+def test_the_reason_for_the_end_in_both_words(word: str, reason: str | None) -> None:
+    choice = ANTHROPIC.parse(json.dumps(message([], word)).encode()).choices[0]
+    assert (choice.raw_reason, choice.reason) == (word, reason)
+
+
 def test_an_end_without_a_reason_is_an_end() -> None:
     events = [event for event in streamed(message([{"type": "text", "text": "a"}])) if event["type"] != "message_delta"]
     assert reply(*events).choices == (Choice(0, (Text("a"),), None, None),)
@@ -424,7 +443,7 @@ def test_a_body_in_another_format_is_malformed_and_kept(body: bytes) -> None:
         {"type": "message_stop"},
         {"type": "content_block_delta", "index": 4, "delta": {"type": "text_delta", "text": "a"}},
         {"type": "content_block_start", "index": 0},
-        {"type": "message_start", "message": {}},
+        {"type": "message_start"},
         [],
         "text",
     ],

@@ -86,10 +86,10 @@ class AnthropicMessages:
 
     def _whole(self, body: bytes) -> Iterator[StreamEvent]:
         reply = jsonbytes.loads(body)
-        answer = Answer(self.provider)
-        if reply.get("type") == "error" or "error" in reply:
+        if reply.get("type") == "error" or reply.get("error"):
             raise error_inside(reply, body, self.provider)
-        yield from answer.begin({**reply, "content": ()})
+        answer = Answer(self.provider)
+        yield from answer.begin(reply)
         for index, block in enumerate(reply["content"]):
             yield from answer.open(index, block)
             yield from answer.shut(index)
@@ -182,9 +182,9 @@ class Answer:
         self.ended = False
 
     def event(self, data: bytes) -> Iterator[StreamEvent]:
-        reply = jsonbytes.loads(data)
         if self.ended:  # nothing that comes after the end changes the answer
             return
+        reply = jsonbytes.loads(data)
         match reply.get("type"):
             case "content_block_delta":
                 yield from self._delta(self._open[reply["index"]], reply["delta"])
@@ -202,16 +202,15 @@ class Answer:
                 yield from self.end()
             case "error":
                 raise error_inside(reply, data, self._provider)
-            case _ if "error" in reply:  # Google's gateway in front of Claude
+            case _ if reply.get("error"):  # Google's gateway in front of Claude
                 raise error_inside(reply, data, self._provider)
             case _:  # ping, and event types added later: the API asks clients to pass over them
                 return
 
     def begin(self, message: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        """`message_start`; its content is empty except in an answer that came whole, which is read block by block."""
+        """`message_start`, or a whole answer without its content, which is read block by block."""
         self._started = True
-        yield Started(message["id"], message["model"])
-        yield from _described(message, _MESSAGE)
+        yield Started(message.get("id"), message.get("model"))
         yield from self._change(message, message.get("usage"))
 
     def _change(self, delta: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Iterator[StreamEvent]:

@@ -317,7 +317,7 @@ def _own(
             body[name] = {**body.get(name, {}), **value}
         elif name in _OWN:
             body[name] = value
-        elif value not in (False, [], {}) and (name, value) != ("modalities", ["text"]):
+        elif value is not False and value not in ([], {}) and (name, value) != ("modalities", ["text"]):
             unsupported.drop(name)
     if betas and dialect.betas == "header":
         headers["anthropic-beta"] = ",".join(betas)
