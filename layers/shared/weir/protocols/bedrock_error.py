@@ -19,7 +19,7 @@ from weir.domain.errors import (
 from weir.protocols import jsonbytes
 from weir.protocols.eventstream import EventStreamMessage
 
-_BY_NAME: Mapping[str, tuple[type[ProviderError], int]] = {
+EXCEPTIONS: Mapping[str, tuple[type[ProviderError], int]] = {
     "AccessDeniedException": (ProviderAuthFailed, 403),
     "ExpiredTokenException": (ProviderAuthFailed, 403),
     "IncompleteSignature": (ProviderAuthFailed, 400),
@@ -52,7 +52,7 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, provider: str
     """An HTTP error answer. A body that is not JSON (a proxy's HTML page) is kept raw and not shown."""
     words = _words(body)
     name = _name(headers.get("x-amzn-errortype") or words.get("__type") or words.get("code"))
-    known = _BY_NAME.get(name or "")
+    known = EXCEPTIONS.get(name or "")
     kind = known[0] if known is not None else provider_error_class(status)
     return kind(
         _message(words) or f"{provider} answered with status {status}.",
@@ -70,7 +70,7 @@ def error_in_stream(message: EventStreamMessage, provider: str) -> ProviderError
     words = _words(message.payload)
     name = _name(headers.get(":exception-type") or headers.get(":error-code")) or ""
     name = name[:1].upper() + name[1:]  # inside a stream they are named as members: throttlingException
-    kind, status = _BY_NAME.get(name, (ProviderUnavailable, None))
+    kind, status = EXCEPTIONS.get(name, (ProviderUnavailable, None))
     text = _message(words) or headers.get(":error-message")
     return kind(
         text or f"{provider} reported an error inside its answer{f' ({name})' if name else ''}.",
