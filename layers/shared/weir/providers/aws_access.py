@@ -5,24 +5,19 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from weir.domain.errors import ProviderAuthFailed
+from weir.providers.access import Access
 from weir.providers.sigv4 import AwsCredentials, sign
 
 SIGNING_NAME = "bedrock"
 
 
-class Access(Protocol):
-    """What makes a request Bedrock's caller's: the headers to add to it."""
-
-    def headers(self, method: str, url: str, headers: Mapping[str, str], body: bytes, now: datetime) -> dict[str, str]:
-        """Raises ProviderAuthFailed when there is nothing to prove it with. May wait for a role's credentials."""
-        ...
-
-
 class BearerAccess:
     """A Bedrock API key, which needs no signature."""
+
+    waits = False
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -32,9 +27,10 @@ class BearerAccess:
 
 
 class SignedAccess:
-    """`credentials` is asked at every call: a role's credentials last an hour or so."""
+    """`credentials` is asked at every call: a role's credentials last an hour or so, and fetching them `waits`."""
 
-    def __init__(self, credentials: Callable[[], AwsCredentials | None], region: str) -> None:
+    def __init__(self, credentials: Callable[[], AwsCredentials | None], region: str, *, waits: bool = False) -> None:
+        self.waits = waits
         self._credentials = credentials
         self._region = region
 
@@ -64,7 +60,7 @@ def bedrock_access(environ: Mapping[str, str], region: str) -> Access:
         return BearerAccess(key)
     if (credentials := environment_credentials(environ)) is not None:
         return SignedAccess(lambda: credentials, region)
-    return SignedAccess(ChainCredentials(), region)
+    return SignedAccess(ChainCredentials(), region, waits=True)
 
 
 def environment_credentials(environ: Mapping[str, str]) -> AwsCredentials | None:

@@ -98,13 +98,13 @@ def open_client(settings: Settings) -> "ProviderClient":
     from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
 
-    transport: httpx.AsyncBaseTransport
+    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    local: dict[str, httpx.AsyncBaseTransport] = {DEMO.name: DemoTransport()}
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport
 
+        local["bedrock"] = transport  # aiohttp spells the `%3A` of a model id as `:`, and the signature no longer holds
         transport = open_transport()
-    else:
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
-        transport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
     timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-    return ProviderClient(transport, timeout=timeout, local={DEMO.name: DemoTransport()})
+    return ProviderClient(transport, timeout=timeout, local=local)
