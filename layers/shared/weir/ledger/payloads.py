@@ -37,6 +37,4 @@ def from_bytes(content: bytes) -> Payload:
     if "reply_base64" in fields:
         raw = base64.b64decode(fields["reply_base64"])
     response = fields.get("response")
-    return Payload(
-        jsonbytes.dumps(fields["request"]), jsonbytes.dumps(response) if response is not None else None, raw
-    )
+    return Payload(jsonbytes.dumps(fields["request"]), jsonbytes.dumps(response) if response is not None else None, raw)

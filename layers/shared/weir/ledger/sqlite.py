@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
@@ -49,6 +50,7 @@ class SQLiteRecordStore:
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         with self._guard:
             if self._closed:
                 future.set_exception(LedgerUnavailable("The ledger is closed."))
@@ -89,7 +91,7 @@ class SQLiteRecordStore:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _read(self, sql: str, parameters: dict[str, object]) -> list[tuple[bytes, ...]]:
+    def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
