@@ -111,9 +111,9 @@ class OpenAIResponses:
     def _whole(self, body: bytes) -> Iterator[StreamEvent]:
         reply = jsonbytes.loads(body)
         if "output" not in reply:
-            raise error_in_body(reply, body, self.provider) or MalformedReply(
-                f"{self.provider} sent an answer without output.", provider=self.provider, raw=body
-            )
+            if reply.get("error"):
+                raise _failure(reply, body, self.provider)
+            raise MalformedReply(f"{self.provider} sent an answer without output.", provider=self.provider, raw=body)
         yield from OpenAIResponsesDecoder(self.dialect).whole(reply, body)
 
 
@@ -148,7 +148,7 @@ class OpenAIResponsesDecoder:
         self._calls = 0
         self._thoughts = 0
         self._characters = 0
-        self._answered_by_caller = False
+        self._custom_called = False
 
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
         for event in self._sse.feed(data):
@@ -195,17 +195,7 @@ class OpenAIResponsesDecoder:
         named = event.get("error")
         if not isinstance(named, dict):
             named = {name: event.get(name) for name in ("code", "message", "param")}
-        return self._failure({"error": named}, data)
-
-    def _failure(self, reply: Mapping[str, Any], data: bytes) -> ProviderError:
-        error = reply.get("error")
-        if isinstance(error, dict) and error.get("code") in _REQUEST_FAULTS:
-            reply = {"error": {**error, "status": 400}}
-        elif not error:
-            reply = {"error": {"message": f"{self._provider} failed and did not say why.", "code": "server_error"}}
-        return error_in_body(reply, data, self._provider) or MalformedReply(
-            f"{self._provider} sent an error that cannot be read.", provider=self._provider, raw=data
-        )
+        return _failure({"error": named}, data, self._provider)
 
     def _start(self, reply: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if not self._started:
@@ -227,9 +217,12 @@ class OpenAIResponsesDecoder:
         return item
 
     def _added(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        """Only a call begins here: whatever else the item holds already is repeated when it is done."""
-        if raw.get("type") == "function_call" and raw.get("name"):
-            yield from self._begin(item, raw)
+        """Calls and thoughts begin here; whatever else the item holds already is repeated when it is done."""
+        match raw.get("type"):
+            case "function_call" if raw.get("name"):
+                yield from self._begin(item, raw)
+            case "reasoning":  # it may stay hidden until the end, but this is its place among the parts
+                yield ThinkingDelta(0, "", self._block(item))
 
     def _begin(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if not item.begun:
@@ -259,13 +252,11 @@ class OpenAIResponsesDecoder:
             case "refusal":
                 yield RefusalDelta(0, text)
             case _:  # both kinds of reasoning text are one thing to a reader; whichever comes first is shown
-                if item.thought is None:
-                    item.thought = kind
-                    self._number_thought(item)
-                elif item.thought != kind:
+                if item.thought not in (None, kind):
                     return
+                item.thought = kind
                 # each part of a summary is a paragraph with its own heading
-                yield ThinkingDelta(0, "\n\n" + text if first and len(item.texts) > 1 else text, item.number)
+                yield ThinkingDelta(0, "\n\n" + text if first and len(item.texts) > 1 else text, self._block(item))
         known.append(text)
 
     def _rest(self, item: _Item, kind: str, index: int, text: str, logprobs: Any = None) -> Iterator[StreamEvent]:
@@ -279,8 +270,11 @@ class OpenAIResponsesDecoder:
         if len(text) > len(sent) and text.startswith(sent):  # else the deltas stand as they came
             yield from self._more(item, kind, index, text[len(sent) :], None)
 
-    def _number_thought(self, item: _Item) -> None:
-        item.number, self._thoughts = self._thoughts, self._thoughts + 1
+    def _block(self, item: _Item) -> int:
+        """The number of a thought, given to it when it first shows."""
+        if item.number < 0:
+            item.number, self._thoughts = self._thoughts, self._thoughts + 1
+        return item.number
 
     def _done(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if item.done:
@@ -297,8 +291,11 @@ class OpenAIResponsesDecoder:
                 yield from self._rest(item, "arguments", 0, raw.get("arguments") or "")
             case "reasoning":
                 yield from self._thought(item, raw)
-            case _:  # searches, code runs, images, custom tools …: whole, so that they can be sent back
-                self._answered_by_caller |= raw.get("type") == "custom_tool_call"
+            case "custom_tool_call":
+                self._custom_called = True
+                call = {"id": raw["call_id"], "type": "custom", "custom": {"name": raw["name"], "input": raw["input"]}}
+                yield MessageFields(0, {"custom_tool_calls": [call]})
+            case _:  # searches, code runs, images …: whole, so that they can be sent back
                 yield MessageFields(0, {"provider_items": [dict(raw)]})
 
     def _thought(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
@@ -306,13 +303,11 @@ class OpenAIResponsesDecoder:
         kind = item.thought or ("summary" if any(part.get("text") for part in summary) else "reasoning")
         for index, part in enumerate(summary if kind == "summary" else raw.get("content") or ()):
             yield from self._rest(item, kind, index, part.get("text") or "")
-        redacted = item.thought is None
-        if redacted:
-            self._number_thought(item)
         # The seal of `output_item.added` is not the final one; that of `output_item.done` is (openai SDK,
         # types/responses/response_reasoning_item_param.py).
         seal = raw.get("encrypted_content") or None
-        yield ThinkingDelta(0, "", item.number, seal, redacted, raw.get("id") or None, self._provider)
+        hidden = item.thought is None
+        yield ThinkingDelta(0, "", self._block(item), seal, hidden, raw.get("id") or None, self._provider)
 
     def _part(self, item: _Item, index: int, part: Mapping[str, Any]) -> Iterator[StreamEvent]:
         match part.get("type"):
@@ -330,7 +325,7 @@ class OpenAIResponsesDecoder:
         """The answer itself: the body of one that is not streamed, and the last event of one that is."""
         status = reply.get("status") or "completed"
         if status == "failed" or (reply.get("error") and not reply.get("output")):
-            raise self._failure(reply, data)
+            raise _failure(reply, data, self._provider)
         if status == "cancelled":
             raise MalformedReply(f"{self._provider} cancelled the answer.", provider=self._provider, raw=data)
         yield from self._start(reply)
@@ -341,12 +336,21 @@ class OpenAIResponsesDecoder:
             yield described
         why = (reply.get("incomplete_details") or NOTHING).get("reason") or status
         reason = FINISH_REASONS.get(why)
-        if reason == "stop" and (self._calls or self._answered_by_caller):
+        if reason == "stop" and (self._calls or self._custom_called):
             reason = "tool_calls"
         self._ended = True
         yield ChoiceFinished(0, reason, why)
         usage = reply.get("usage")
         yield Ended(usage_of(usage) if usage else None)
+
+
+def _failure(reply: Mapping[str, Any], data: bytes, provider: str) -> ProviderError:
+    """The error that a failed answer or an error event holds."""
+    error = reply.get("error") or {"message": f"{provider} failed and did not say why."}
+    if isinstance(error, dict) and error.get("code") in _REQUEST_FAULTS:
+        error = {**error, "status": 400}
+    found = error_in_body({**reply, "error": error}, data, provider)
+    return found or MalformedReply(f"{provider} sent an error that cannot be read.", provider=provider, raw=data)
 
 
 def _described(reply: Mapping[str, Any]) -> Described | None:

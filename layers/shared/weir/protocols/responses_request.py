@@ -249,18 +249,23 @@ class _Items:
                 raise self._unsupported.part(where, f"a {type(part).__name__.lower()} part")
 
     def _assistant(self, message: Message, at: int) -> Iterator[dict[str, Any]]:
-        """Items in the order of the parts: reasoning must come before the call or the text that it led to."""
+        """Items in the order of the parts: reasoning must come before the call or the text that it led to.
+
+        Where the provider's own items (searches, code runs) stood among the parts is not known any more; they come
+        before the first call or else before the text.
+        """
         extra = {name: value for name, value in message.extra.items() if name not in _OF_AN_ANSWER}
         provided = [dict(item) for item in extra.pop("provider_items", None) or ()]
-        self._custom |= {item["call_id"] for item in provided if item.get("type") == "custom_tool_call"}
+        custom = [self._custom_call(call) for call in extra.pop("custom_tool_calls", None) or ()]
         spoken: list[Text | Refusal] = []
         for i, part in enumerate(message.parts):
             if isinstance(part, Text | Refusal):
                 spoken.append(part)
                 continue
             if spoken:
+                yield from provided
                 yield _said(spoken, message.listed, extra)
-                spoken = []
+                provided, spoken = [], []
             match part:
                 case Thinking():
                     yield from self._thought(part)
@@ -268,12 +273,20 @@ class _Items:
                     yield from provided
                     provided = []
                     yield self._call(part)
+                case Unknown("custom_tool_call", fields):
+                    custom.append(self._custom_call(fields))
                 case Media() | Unknown():
                     kind = part.kind if isinstance(part, Media) else f"a part of type {part.type!r}"
                     raise self._unsupported.part(f"messages[{at}].content[{i}]", f"{kind} from the assistant")
-        yield from provided  # where among the parts they stood is not known: searches come before what they led to
-        if spoken or not message.parts:
+        yield from provided
+        if spoken or not (message.parts or custom or provided):
             yield _said(spoken, message.listed, extra)
+        yield from custom
+
+    def _custom_call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """A call of a tool without a schema, in Chat Completions' form."""
+        self._custom.add(call["id"])
+        return {"type": "custom_tool_call", "call_id": call["id"], **call["custom"]}
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         id = self._ids[call.name] = call.id or f"call_{call.name}"
