@@ -217,12 +217,9 @@ class OpenAIResponsesDecoder:
         return item
 
     def _added(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        """Calls and thoughts begin here; whatever else the item holds already is repeated when it is done."""
-        match raw.get("type"):
-            case "function_call" if raw.get("name"):
-                yield from self._begin(item, raw)
-            case "reasoning":  # it may stay hidden until the end, but this is its place among the parts
-                yield ThinkingDelta(0, "", self._block(item))
+        """Only a call begins here: whatever else the item holds already is repeated when it is done."""
+        if raw.get("type") == "function_call" and raw.get("name"):
+            yield from self._begin(item, raw)
 
     def _begin(self, item: _Item, raw: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if not item.begun:
