@@ -750,6 +750,13 @@ def test_an_answer_may_begin_without_saying_so() -> None:
     ]
 
 
+def test_what_was_streamed_stands_even_if_it_is_repeated_otherwise() -> None:
+    *events, last = stream_of(reply(message("Hi you")))
+    last = {**last, "response": reply(message("Something longer than that"))}
+    events = [event for event in events if not event["type"].endswith(".done")]
+    assert collect(events_of(PROTOCOL, sse([*events, last]))).choices[0].parts == (Text("Hi you"),)
+
+
 def test_unknown_events_comments_and_done_are_passed_over() -> None:
     first, *rest = stream_of(reply(message("Hi")))
     stream = b": PROCESSING\n\n" + sse([first, {"type": "response.sparkle"}, *rest]) + b"data: [DONE]\n\n"
