@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -62,9 +63,9 @@ class WeirProcess:
         self._process.kill()
         self._ended()
 
-    def stop(self) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end, and return its exit code."""
-        self._process.terminate()
+        self._process.send_signal(number)
         return self._ended()
 
     def __enter__(self) -> Self:
