@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
-
 from weir.domain.completion import NOTHING, Usage
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Failure, Payload, Record
@@ -46,7 +45,7 @@ failures = st.builds(
 
 
 @st.composite
-def records(draw: st.DrawFn, **fixed: Any) -> Record:
+def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
     """Any record, with `created_at` the time inside its id. Fields given by name are as given."""
     optional_text = st.none() | texts
     fields: dict[str, Any] = {
