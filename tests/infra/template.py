@@ -1,4 +1,4 @@
-"""template.yaml as plain values, with `!Ref X` and `!Sub X` as CloudFormation's JSON has them: {"Ref": X}, {"Fn::Sub": X}."""
+"""template.yaml as plain values; `!Ref X` and `!Sub X` are {"Ref": "X"} and {"Fn::Sub": "X"}, as in the JSON form."""
 
 from pathlib import Path
 from typing import Any
