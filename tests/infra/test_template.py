@@ -1,15 +1,21 @@
 """Facts about template.yaml that a lint does not know."""
 
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
+from weir.http.app import create_app
 from weir.ledger.keys import payload_blob_key
+from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
 
 from tests.infra import template
 
 FUNCTIONS = template.resources("AWS::Serverless::Function")
+FOLDERS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))
 GLOBALS = template.load()["Globals"]["Function"]
 
 
@@ -25,10 +31,9 @@ def listed(value: Any) -> list[Any]:
 
 
 def test_every_folder_of_functions_is_one_function() -> None:
-    folders = {path.parent.name for path in template.ROOT.glob("functions/*/app.py")}
     named = [function["Properties"]["CodeUri"] for function in FUNCTIONS.values()]
     assert len(named) == len(set(named))
-    assert {f"functions/{folder}" for folder in folders} <= set(named)
+    assert {f"functions/{folder}" for folder in FOLDERS} <= set(named)
 
 
 def test_every_function_has_the_layer_the_runtime_and_the_architecture_of_the_layer() -> None:
@@ -110,6 +115,29 @@ def test_no_path_belongs_to_two_functions() -> None:
     ]
     assert len(routes) == len(set(routes))
     assert not [path for _, path in routes if path.endswith("/")]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Path) -> None:
+    (function,) = [found for found in FUNCTIONS.values() if found["Properties"]["CodeUri"] == f"functions/{folder}"]
+    runtime = bootstrap({"WEIR_API_KEY": "canary-key", "WEIR_DATA_DIR": str(tmp_path)})
+    app = create_app("routes")
+    ours = len(app.routes)
+    import_module(f"functions.{folder}.app").mount(app, runtime)
+    runtime.ledger.close()
+    routes = [route for route in app.routes[ours:] if isinstance(route, APIRoute)]
+    served = {(method, route.path) for route in routes for method in route.methods or ()}
+    assert served
+    events = [event["Properties"] for event in function["Properties"]["Events"].values()]
+    anything = [event["Path"].removesuffix("{proxy+}") for event in events if event["Method"] == "ANY"]
+    exact = {(event["Method"], event["Path"]) for event in events if event["Method"] != "ANY"}
+    missing = {
+        (method, path)
+        for method, path in served - exact
+        if not any(path == known or (known.endswith("/") and path.startswith(known)) for known in anything)
+    }
+    assert missing == set()
+    assert exact <= served
 
 
 def test_nothing_but_the_completion_outlasts_the_caller() -> None:

@@ -1,2 +1,50 @@
+"""The `weir` command."""
+
+import argparse
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from weir import __version__
+from weir.runtime.settings import Settings, SettingsInvalid
+
+
 def main() -> int:
-    return 0
+    parser = argparse.ArgumentParser(prog="weir", description="LLM gateway and request ledger.")
+    parser.add_argument("--version", action="version", version=f"weir {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    dev = commands.add_parser("dev", help="serve every route on this machine, data in a folder, no AWS")
+    dev.add_argument("--port", type=int, help="default: $PORT or 8787; 0 takes a free one")
+    dev.set_defaults(run=_dev)
+    arguments = parser.parse_args()
+    try:
+        return int(arguments.run(arguments))
+    except SettingsInvalid as exc:
+        print(f"weir: {exc}", file=sys.stderr)
+        return 2
+
+
+def _dev(arguments: argparse.Namespace) -> int:
+    """One process, one event loop: SQLite's group commit and aiohttp's connections carry the load."""
+    if arguments.port is not None:
+        os.environ["PORT"] = str(arguments.port)
+    os.environ.setdefault("WEIR_ENGINE", "sqlite")
+    os.environ.setdefault("WEIR_TRANSPORT", "aiohttp")
+    settings = Settings.from_environ(os.environ)
+    if settings.api_key is None:
+        os.environ["WEIR_API_KEY"] = _local_key(settings.data_dir)
+
+    from weir.runtime.local_server import serve
+
+    return serve(Settings.from_environ(os.environ))
+
+
+def _local_key(data_dir: Path) -> str:
+    """The key of this data folder, made at the first start."""
+    path = data_dir / "key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(f"weir-{secrets.token_urlsafe(24)}\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()

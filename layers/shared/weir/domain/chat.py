@@ -95,7 +95,7 @@ class ResponseFormat:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """How hard to think, and whether to show it. `effort` is the caller's word, usually none/minimal/low/medium/high/xhigh."""
+    """How hard to think, and whether to show it. `effort` is the caller's word, from none to xhigh."""
 
     effort: str | None = None
     summary: bool = False

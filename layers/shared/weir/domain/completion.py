@@ -14,7 +14,7 @@ class _Empty(dict[str, Any]):
     def _refuse(self, *_: object, **__: object) -> Never:
         raise TypeError("the shared empty mapping cannot be changed")
 
-    __setitem__ = __ior__ = update = setdefault = _refuse  # type: ignore[assignment]
+    __setitem__ = __ior__ = update = setdefault = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return 0

@@ -24,7 +24,7 @@ from weir.domain.completion import (
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The provider began to answer: first, and once."""
+    """The provider began to answer: once, before any piece of the answer itself."""
 
     id: str | None
     model: str | None
@@ -196,7 +196,7 @@ def _finished_part(part: list[Any]) -> AnswerPart:
 
 
 def merge_fields(known: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """Fold later message fields into earlier ones: lists grow, texts inside objects join, everything else is replaced."""
+    """Fold later message fields into earlier ones: lists grow, texts inside objects join, the rest is replaced."""
     for name, value in more.items():
         old = known.get(name)
         if isinstance(old, list) and isinstance(value, list):

@@ -100,7 +100,8 @@ def error_reply(error: WeirError, dialect: Dialect, headers: Mapping[str, str] =
     if isinstance(error, ProviderError) and error.retry_after is not None:
         extra["retry-after"] = error.retry_after
     if dialect == "maitai":
-        if 400 <= status < 500 and status not in (401, 404, 429):
+        keeps = (404, 429) if not isinstance(error, Unauthorized) else (401, 403)
+        if 400 <= status < 500 and status not in keeps:
             status = 400
         return Response(one_line(error), status, extra, media_type="text/plain; charset=utf-8")
     if dialect == "openai":

@@ -48,14 +48,23 @@ class DynamoDBRecordStore:
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
     def submit(self, entry: Entry) -> "Future[Kept]":
+        future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
+
+        def settle(work: "Future[Kept]") -> None:
+            error = work.exception()
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(work.result())
+
         try:
-            return self._pool.submit(self._keep, entry)
+            self._pool.submit(self._keep, entry).add_done_callback(settle)
         except RuntimeError as exc:  # the pool is shut down, or no thread can be started
-            future: Future[Kept] = Future()
             refusal = LedgerUnavailable("The ledger is closed.")
             refusal.__cause__ = exc
             future.set_exception(refusal)
-            return future
+        return future
 
     def get(self, workspace: str, id: str) -> Entry | None:
         claim = caller_key(workspace, id)

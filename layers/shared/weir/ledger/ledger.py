@@ -22,7 +22,7 @@ class Ledger:
         self._inline_limit = inline_limit
 
     async def keep(self, record: Record, payload: Payload) -> Kept:
-        """Returns when the record and its payload survive a crash. Raises LedgerUnavailable; then nothing is promised."""
+        """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised."""
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
             content = payloads.to_bytes(payload)

@@ -54,6 +54,7 @@ class SQLiteRecordStore:
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
         with self._guard:
             if self._closed:
@@ -95,7 +96,7 @@ class SQLiteRecordStore:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _read(self, sql: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+    def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
@@ -127,8 +128,7 @@ class SQLiteRecordStore:
         batch: list[_Submitted] = []
         first = self._queue.get()
         while first is not None:
-            if first.future.set_running_or_notify_cancel():  # else whoever submitted it has stopped waiting
-                batch.append(first)
+            batch.append(first)
             if len(batch) >= _LARGEST_BATCH:
                 return batch, True
             try:

@@ -63,7 +63,7 @@ class WireProtocol(Protocol):
 
 
 class Unsupported:
-    """Gathers what a provider cannot express: refuses the call, or notes what is left out if the caller allowed that."""
+    """Gathers what a provider cannot express: refuses the call, or notes what is left out if the caller allowed it."""
 
     def __init__(self, call: ChatCall, provider: str) -> None:
         self._allowed = call.drop_unsupported

@@ -50,10 +50,22 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 """Total for what is known; any other word is kept raw and maps to None."""
 
 _TOP = frozenset(
-    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "error", "obfuscation"}
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "error",
+        "obfuscation",
+    }
 )
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "native_finish_reason", "text"})
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+_MESSAGE = frozenset({"content", "tool_calls", "function_call", *_THINKING_FIELDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +198,12 @@ class OpenAIChatDecoder:
 
     def reply(self, reply: Mapping[str, Any], member: str) -> Iterator[StreamEvent]:
         choices = reply.get("choices") or ()
+        if described := self._described(reply):
+            yield described
         if not self._started and (choices or reply.get("id")):
             self._started = True
             self._id = reply.get("id") or None
-            yield Started(self._id, reply.get("model") or None, reply.get("created"))
-        if described := self._described(reply):
-            yield described
+            yield Started(self._id, reply.get("model") or None, _whole_seconds(reply.get("created")))
         usage = reply.get("usage") or (reply.get("x_groq") or NOTHING).get("usage")
         if usage and usage.get("completion_tokens") is not None:  # cumulative where it is repeated: replace, do not add
             self._usage = usage
@@ -243,35 +255,51 @@ class OpenAIChatDecoder:
         for name, value in message.items():
             if value is None or name == "role":
                 continue
-            if name == "content":
-                if isinstance(value, str):
-                    if value or logprobs:
-                        yield TextDelta(index, value, logprobs)
-                        logprobs = None
-                else:
-                    yield from self._content(index, value)
-            elif name in _THINKING_FIELDS:
-                if value and isinstance(value, str) and self._thinking_field.setdefault(index, name) == name:
-                    yield ThinkingDelta(index, value)
-            elif name == "tool_calls":
-                for call in value:
-                    yield from self._call(index, call)
-            elif name == "function_call":
-                yield from self._call(index, {"index": 0, "function": value})
+            if name == "content" and isinstance(value, str):
+                if value or logprobs:
+                    yield TextDelta(index, value, logprobs)
+                    logprobs = None
             elif name == "refusal":
                 if value:
                     yield RefusalDelta(index, value, logprobs)
                     logprobs = None
+            elif name in _MESSAGE:
+                yield from self._member(index, name, value)
             else:
                 fields = fields or {}
                 fields[name] = value
         if logprobs is not None:
             yield TextDelta(index, "", logprobs)
         if fields:
+            yield from self._shown_in_details(index, message)
             yield MessageFields(index, fields)
 
+    def _member(self, index: int, name: str, value: Any) -> Iterator[StreamEvent]:
+        match name:
+            case "content":
+                yield from self._content(index, value)
+            case "tool_calls":
+                for call in value:
+                    yield from self._call(index, call)
+            case "function_call":
+                if value.get("name") or value.get("arguments"):  # Snowflake fills every field with nothing
+                    yield from self._call(index, {"index": 0, "function": value})
+            case _:
+                yield from self._thinking(index, name, value)
+
+    def _shown_in_details(self, index: int, message: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        """Thinking that only `reasoning_details` show (Snowflake); elsewhere they repeat what a plain field says."""
+        if not any(message.get(name) for name in _THINKING_FIELDS):
+            for detail in message.get("reasoning_details") or ():
+                yield from self._thinking(index, "reasoning_details", detail.get("text") or detail.get("summary"))
+
+    def _thinking(self, index: int, name: str, value: Any) -> Iterator[StreamEvent]:
+        """OpenRouter and others send the same text under two names: the first name that says something counts."""
+        if value and isinstance(value, str) and self._thinking_field.setdefault(index, name) == name:
+            yield ThinkingDelta(index, value)
+
     def _content(self, index: int, content: Any) -> Iterator[StreamEvent]:
-        """Content that is not a string: a list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode)."""
+        """A list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode), in place of a text."""
         if isinstance(content, dict):
             yield TextDelta(index, jsonbytes.dumps(content).decode())
             return
@@ -328,6 +356,11 @@ _CALL = frozenset({"index", "id", "type", "function"})
 
 def _unnamed(fields: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in named and value is not None}
+
+
+def _whole_seconds(created: float | None) -> int | None:
+    """SambaNova sends fractions, which OpenAI's clients do not take."""
+    return None if created is None else int(created)
 
 
 def _made_id(answer: str | None, choice: int, slot: int) -> str:

@@ -29,6 +29,8 @@ class OpenAIDialect:
     `reasoning`: "effort" takes `reasoning_effort`; "object" takes OpenRouter's `reasoning`; "none" has no parameter for
     it. `thinking_field`: under which name it wants earlier thinking back in an assistant message; None: not at all.
     `stream_options`: whether it takes them; vendors that do not send usage with every stream unasked.
+    `thinking_details`: whether it takes `reasoning_details` back, the list that holds the seals.
+    `seed_field`: its name for `seed`.
     `metadata`: whether it takes OpenAI's `metadata` (elsewhere that word is only Weir's tags).
     `developer`: whether it knows the role "developer"; otherwise "system" is sent, which means the same to it.
     `ends_with_done`: whether its streams always end with [DONE], so that one without it was cut off.
@@ -38,7 +40,9 @@ class OpenAIDialect:
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     reasoning: Literal["effort", "object", "none"] = "effort"
     thinking_field: str | None = "reasoning_content"
+    thinking_details: bool = False
     stream_options: bool = True
+    seed_field: str = "seed"
     metadata: bool = False
     developer: bool = False
     ends_with_done: bool = False
@@ -47,7 +51,6 @@ class OpenAIDialect:
 _PLAIN = (
     "temperature",
     "top_p",
-    "seed",
     "frequency_penalty",
     "presence_penalty",
     "logprobs",
@@ -72,6 +75,8 @@ def render(call: ChatCall, dialect: OpenAIDialect) -> tuple[dict[str, Any], tupl
         value = getattr(call, name)
         if value is not None:
             body[name] = value
+    if call.seed is not None:
+        body[dialect.seed_field] = call.seed
     _limit(body, call, dialect)
     if call.stop:
         body["stop"] = list(call.stop)
@@ -101,9 +106,7 @@ def _limit(body: dict[str, Any], call: ChatCall, dialect: OpenAIDialect) -> None
         body["max_completion_tokens"] = call.max_completion_tokens
 
 
-def _reasoning(
-    body: dict[str, Any], reasoning: Reasoning, dialect: OpenAIDialect, unsupported: Unsupported
-) -> None:
+def _reasoning(body: dict[str, Any], reasoning: Reasoning, dialect: OpenAIDialect, unsupported: Unsupported) -> None:
     """`summary` needs no parameter here: vendors of this format show their reasoning or do not."""
     if dialect.reasoning == "object":
         body["reasoning"] = {**({"effort": reasoning.effort} if reasoning.effort else {}), **reasoning.extra}
@@ -180,7 +183,10 @@ def _message(message: Message, at: int, dialect: OpenAIDialect, unsupported: Uns
         _assistant(body, message, at, dialect, unsupported)
     else:
         body["content"] = _content(message.parts, message.listed, at, unsupported)
-    body.update(message.extra)
+    extra = message.extra
+    if "reasoning_details" in extra and not dialect.thinking_details:
+        extra = {name: value for name, value in extra.items() if name != "reasoning_details"}
+    body.update(extra)
     return body
 
 
@@ -210,7 +216,11 @@ def _assistant(
         ]
     elif not content and "refusal" not in body:
         body["content"] = ""
-    if thinking and dialect.thinking_field is not None:
+    if (
+        thinking
+        and dialect.thinking_field is not None
+        and not (dialect.thinking_details and "reasoning_details" in message.extra)
+    ):
         body[dialect.thinking_field] = "".join(thinking)
 
 

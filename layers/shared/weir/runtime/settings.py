@@ -42,6 +42,6 @@ class Settings(BaseModel):
             return cls(**found)  # type: ignore[arg-type]
         except ValidationError as exc:
             first = exc.errors()[0]
-            field = str(first["loc"][0])
-            variable = field if field.isupper() else f"WEIR_{field.upper()}"
+            place = str(first["loc"][0])
+            variable = place if place.isupper() else f"WEIR_{place.upper()}"
             raise SettingsInvalid(f"{variable}: {first['msg']}") from None

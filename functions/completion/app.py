@@ -1,0 +1,135 @@
+"""Chat completions in every dialect, and the list of models."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from weir.domain.completion import NOTHING
+from weir.domain.errors import ProviderError
+from weir.http.app import parse_json, read_body, route
+from weir.http.auth import presented_key
+from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, error_event
+from weir.http.chat_request import ChatCompletionBody, SerializedBody
+from weir.http.errors import Dialect, error_reply, openai_error
+from weir.http.maitai_reply import CHUNK_FRAME, error_line, response_line
+from weir.http.streaming import StreamedAnswer
+from weir.protocols import jsonbytes
+from weir.runtime.bootstrap import Runtime, completions
+from weir.runtime.lambda_handler import lambda_handler
+from weir.services.asking import ask_maitai, ask_openai
+from weir.services.attempt import Ask, Attempt
+
+REQUEST_ID = "x-weir-request-id"
+OPENAI_PATHS = ("/v1/chat/completions", "/chat/completions", "/api/chat/completions")
+MAITAI_PATHS = ("/chat/completions/serialized", "/api/v1/chat/completions/serialized")
+TAGS_ONLY = "/api/"
+"""Below this prefix the callers are Keywords AI's, for whom `metadata` are tags of the log."""
+
+
+def mount(app: FastAPI, runtime: Runtime) -> None:
+    service = completions(runtime)
+
+    async def openai(request: Request) -> Response:
+        ask = await _read(request, "openai")
+        attempt = service.begin(ask)
+        try:
+            if not ask.call.stream:
+                answer = await service.complete(attempt)
+                headers = {REQUEST_ID: attempt.id} | ({} if answer.stored else {"x-weir-stored": "false"})
+                return Response(answer.body, 200, headers, "application/json")
+            stream = await service.stream(attempt)
+        except ProviderError as exc:
+            return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
+        return StreamedAnswer(
+            stream,
+            _encoder(attempt).encode,
+            lambda error: error_event(openai_error(error)),
+            done=DONE,
+            media_type="text/event-stream",
+            headers={REQUEST_ID: attempt.id},
+        )
+
+    async def maitai(request: Request) -> Response:
+        ask = await _read(request, "maitai")
+        attempt = service.begin(ask)
+        request_id = ask.caller_id or attempt.id
+        try:
+            if not ask.call.stream:
+                answer = await service.complete(attempt)
+                line = response_line(
+                    jsonbytes.loads(answer.body),
+                    request_id=request_id,
+                    response_ms=attempt.latency_ms,
+                )
+                return Response(line, 200, {REQUEST_ID: attempt.id}, "application/json")
+            stream = await service.stream(attempt)
+        except ProviderError as exc:
+            return error_reply(exc, "maitai", {REQUEST_ID: attempt.id})
+        return StreamedAnswer(
+            stream,
+            _encoder(attempt, CHUNK_FRAME, {"request_id": request_id}).encode,
+            error_line,
+            done=b"",
+            media_type="application/x-ndjson",
+            headers={REQUEST_ID: attempt.id},
+        )
+
+    async def list_models(request: Request) -> Response:
+        runtime.keyring.authenticate(request.headers, "complete")
+        body = {"object": "list", "data": await service.models.offered()}
+        return Response(jsonbytes.dumps(body), media_type="application/json")
+
+    async def _read(request: Request, dialect: Dialect) -> Ask:
+        principal = runtime.keyring.authenticate(request.headers, "complete")
+        raw = await read_body(request, runtime.settings.body_limit)
+        body = parse_json(raw)
+        secrets = frozenset({presented_key(request.headers) or ""})
+        if dialect == "maitai":
+            return ask_maitai(raw, body, principal, secrets, request.headers.get("x-request-id"))
+        return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))
+
+    route(
+        app,
+        "POST",
+        OPENAI_PATHS,
+        openai,
+        dialect="openai",
+        summary="Create a chat completion",
+        body=ChatCompletionBody.model_json_schema(),
+    )
+    route(
+        app,
+        "POST",
+        MAITAI_PATHS,
+        maitai,
+        dialect="maitai",
+        summary="Create a chat completion, in Maitai's envelopes",
+        body=SerializedBody.model_json_schema(),
+    )
+    route(
+        app,
+        "GET",
+        ("/v1/models", "/models", "/api/models"),
+        list_models,
+        dialect="openai",
+        summary="List the models of the configured providers",
+    )
+
+
+def _encoder(
+    attempt: Attempt, frame: tuple[bytes, bytes] = SSE_FRAME, fields: Mapping[str, str] = NOTHING
+) -> ChunkEncoder:
+    call = attempt.ask.call
+    return ChunkEncoder(
+        id=f"chatcmpl-{attempt.id}",
+        created=int(attempt.accepted_at.timestamp()),
+        model=call.model,
+        include_usage=call.include_usage,
+        legacy=call.legacy_functions,
+        frame=frame,
+        fields=fields,
+    )
+
+
+handler = lambda_handler("Weir completions", mount)

@@ -1,0 +1,41 @@
+"""All functions in one ASGI application: what `make dev` serves."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from weir.http.app import create_app
+from weir.runtime.bootstrap import Runtime, bootstrap
+
+from functions.completion import app as completion
+from functions.request_log import app as request_log
+from functions.storage import app as storage
+
+
+def build(runtime: Runtime) -> FastAPI:
+    app = create_app("Weir")
+    for function in (completion, storage, request_log):
+        function.mount(app, runtime)
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    app.add_api_route("/health", health, methods=["GET"], summary="200 when Weir serves", response_model=None)
+    return app
+
+
+def create() -> FastAPI:
+    """For uvicorn's --factory."""
+    runtime = bootstrap(os.environ)
+    app = build(runtime)
+
+    @asynccontextmanager
+    async def closing(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        runtime.ledger.close()
+
+    app.router.lifespan_context = closing
+    return app

@@ -1,0 +1,292 @@
+"""Completions and their chunks in OpenAI's form, as our callers get them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, Thinking, ToolCall, Usage
+from weir.domain.events import (
+    ChoiceFields,
+    ChoiceFinished,
+    Described,
+    Ended,
+    MessageFields,
+    RefusalDelta,
+    Started,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+)
+from weir.protocols import jsonbytes
+
+DONE = b"data: [DONE]\n\n"
+
+
+def completion_body(
+    completion: Completion, *, id: str, created: int, model: str, legacy: bool = False, summary: bool = False
+) -> dict[str, Any]:
+    """A `chat.completion`. `id`, `created` and `model` are used where the provider gave none.
+
+    `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text.
+    """
+    body: dict[str, Any] = {
+        "id": completion.id or id,
+        "object": "chat.completion",
+        "created": completion.created if completion.created is not None else created,
+        "model": completion.model or model,
+        "choices": [_choice(choice, legacy) for choice in completion.choices],
+    }
+    if completion.usage is not None:
+        body["usage"] = usage_body(completion.usage)
+    if completion.system_fingerprint is not None:
+        body["system_fingerprint"] = completion.system_fingerprint
+    if completion.service_tier is not None:
+        body["service_tier"] = completion.service_tier
+    if summary and completion.choices and (thinking := completion.choices[0].thinking):
+        body["reasoning"] = thinking
+    for name, value in completion.extra.items():
+        body.setdefault(name, value)
+    return body
+
+
+def _choice(choice: Choice, legacy: bool) -> dict[str, Any]:
+    calls = choice.tool_calls
+    refusal = choice.refusal or None
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": choice.text or (None if calls or refusal else ""),
+        "refusal": refusal,
+    }
+    if thinking := choice.thinking:
+        message["reasoning_content"] = thinking
+    if details := _sealed(choice):
+        message["reasoning_details"] = details
+    if calls and legacy:
+        message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
+    elif calls:
+        message["tool_calls"] = [_tool_call(call) for call in calls]
+    for name, value in choice.message_extra.items():
+        message.setdefault(name, value)
+    body: dict[str, Any] = {
+        "index": choice.index,
+        "message": message,
+        "logprobs": choice.logprobs,
+        "finish_reason": finish_word(choice.reason, legacy),
+    }
+    for name, value in choice.extra.items():
+        body.setdefault(name, value)
+    return body
+
+
+def finish_word(reason: FinishReason | None, legacy: bool) -> str:
+    """A reason in OpenAI's own words. One that we do not know is "stop" here; the record keeps the provider's word."""
+    match reason:
+        case "function_call" | "tool_calls":
+            return "function_call" if legacy else "tool_calls"
+        case None:
+            return "stop"
+        case _:
+            return reason
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+        **_call_extra(call.seal, call.extra),
+    }
+
+
+def _call_extra(seal: str | None, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """A seal travels in Google's own OpenAI form, so that clients that know it there keep it."""
+    fields = dict(extra)
+    if seal is not None and "extra_content" not in fields:
+        fields["extra_content"] = {"google": {"thought_signature": seal}}
+    return fields
+
+
+def _sealed(choice: Choice) -> list[dict[str, Any]]:
+    """Thinking that its provider wants back whole, in the field OpenRouter introduced for it."""
+    blocks = [part for part in choice.parts if isinstance(part, Thinking)]
+    if "reasoning_details" in choice.message_extra or not any(block.seal or block.redacted for block in blocks):
+        return []
+    return [_detail(block, at) for at, block in enumerate(blocks)]
+
+
+def _detail(block: Thinking, at: int) -> dict[str, Any]:
+    detail: dict[str, Any] = {"index": at, "format": block.provider, "id": block.id}
+    if block.redacted:
+        detail |= {"type": "reasoning.encrypted", "data": block.seal, "summary": block.text or None}
+    else:
+        detail |= {"type": "reasoning.text", "text": block.text, "signature": block.seal}
+    return {name: value for name, value in detail.items() if value is not None}
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    """OpenAI's `usage`. What the provider did not say is absent; its own further fields stand where they stood."""
+    body: dict[str, Any] = {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.total,
+    }
+    prompt = {
+        "cached_tokens": usage.cached,
+        "cache_write_tokens": usage.cache_written,
+        "audio_tokens": usage.prompt_audio,
+    }
+    completion = {
+        "reasoning_tokens": usage.reasoning,
+        "audio_tokens": usage.completion_audio,
+        "accepted_prediction_tokens": usage.accepted_prediction,
+        "rejected_prediction_tokens": usage.rejected_prediction,
+    }
+    body.update(usage.extra)
+    for name, details in (("prompt_tokens_details", prompt), ("completion_tokens_details", completion)):
+        said = {**usage.extra.get(name, {}), **{k: v for k, v in details.items() if v is not None}}
+        if said:
+            body[name] = said
+    return body
+
+
+def error_event(error: Mapping[str, Any]) -> bytes:
+    """An error after the stream has begun: OpenAI's clients raise on it, and no [DONE] follows."""
+    return b"data: " + jsonbytes.dumps({"error": error}) + b"\n\n"
+
+
+SSE_FRAME = (b"data: ", b"\n\n")
+
+
+class ChunkEncoder:
+    """Events -> `chat.completion.chunk`s: one id, one created, role first, usage last when asked.
+
+    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk; `fields` in
+    each of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        created: int,
+        model: str,
+        include_usage: bool = False,
+        legacy: bool = False,
+        frame: tuple[bytes, bytes] = SSE_FRAME,
+        fields: Mapping[str, Any] = NOTHING,
+    ) -> None:
+        self._id, self._created, self._model = id, created, model
+        self._include_usage, self._legacy = include_usage, legacy
+        self._begun: set[int] = set()
+        self._thoughts: dict[tuple[int, int], list[str]] = {}
+        self._before, self._after = frame
+        self._described: dict[str, Any] = dict(fields)
+        self._extra: Mapping[str, Any] = NOTHING
+        self._write_frame()
+
+    def encode(self, events: Iterable[StreamEvent]) -> bytes:
+        return b"".join([piece for event in events for piece in self._pieces(event)])
+
+    def _write_frame(self) -> None:
+        """What every chunk begins and ends with; written again only when it changes."""
+        head = jsonbytes.dumps(
+            {"id": self._id, "object": "chat.completion.chunk", "created": self._created, "model": self._model}
+        )
+        self._head = self._before + head[:-1]
+        self._tail = _inside(self._described) + (b',"usage":null}' if self._include_usage else b"}") + self._after
+
+    def _pieces(self, event: StreamEvent) -> Iterable[bytes]:
+        match event:
+            case TextDelta(choice, text, logprobs):
+                return [self._delta(choice, {"content": text}, logprobs)]
+            case ToolCallDelta():
+                return [self._delta(event.choice, self._call(event))]
+            case ThinkingDelta():
+                return self._thinking(event)
+            case RefusalDelta(choice, text, logprobs):
+                return [self._delta(choice, {"refusal": text}, logprobs)]
+            case MessageFields(choice, fields):
+                return [self._delta(choice, dict(fields))]
+            case ChoiceFields(choice, fields):
+                return [self._delta(choice, {}, beside=fields)]
+            case ChoiceFinished(choice, reason):
+                return [self._delta(choice, {}, finish=finish_word(reason, self._legacy))]
+            case Started(id, model, created):
+                return [self._start(id, model, created)]
+            case Described():
+                return self._describe(event)
+            case Ended(usage):
+                return [self._usage(usage)] if self._include_usage and usage is not None else []
+
+    def _start(self, id: str | None, model: str | None, created: int | None) -> bytes:
+        self._id, self._model = id or self._id, model or self._model
+        self._created = created if created is not None else self._created
+        self._write_frame()
+        return self._delta(0, {"content": ""})
+
+    def _describe(self, event: Described) -> list[bytes]:
+        """Facts ride on all chunks that follow, the provider's own fields on the next one only."""
+        if event.system_fingerprint is not None:
+            self._described["system_fingerprint"] = event.system_fingerprint
+        if event.service_tier is not None:
+            self._described["service_tier"] = event.service_tier
+        self._extra = {**self._extra, **event.extra}
+        self._write_frame()
+        return []
+
+    def _delta(
+        self,
+        choice: int,
+        delta: dict[str, Any],
+        logprobs: Mapping[str, Any] | None = None,
+        finish: str | None = None,
+        beside: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if choice not in self._begun:
+            self._begun.add(choice)
+            delta = {"role": "assistant", **delta}
+        extra, self._extra = self._extra, NOTHING
+        return b'%b,"choices":[{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b%b}]%b%b' % (
+            self._head,
+            choice,
+            jsonbytes.dumps(delta),
+            b"null" if logprobs is None else jsonbytes.dumps(dict(logprobs)),
+            b"null" if finish is None else b'"%b"' % finish.encode(),
+            _inside(beside) if beside else b"",
+            _inside(extra) if extra else b"",
+            self._tail,
+        )
+
+    def _call(self, event: ToolCallDelta) -> dict[str, Any]:
+        first = event.id is not None
+        if self._legacy:
+            name = {"name": event.name} if first else {}
+            return {"function_call": {**name, "arguments": event.arguments}}
+        call: dict[str, Any] = {"index": event.slot}
+        if first:
+            call |= {"id": event.id, "type": "function"}
+            call["function"] = {"name": event.name, "arguments": event.arguments}
+        else:
+            call["function"] = {"arguments": event.arguments}
+        return {"tool_calls": [call | _call_extra(event.seal, event.extra)]}
+
+    def _thinking(self, event: ThinkingDelta) -> list[bytes]:
+        """Text goes out as it comes. A seal goes out with its block's whole text, so that a client can give it back."""
+        texts = self._thoughts.setdefault((event.choice, event.block), [])
+        pieces: list[bytes] = []
+        if event.text:
+            texts.append(event.text)
+            pieces.append(self._delta(event.choice, {"reasoning_content": event.text}))
+        if event.seal is not None or event.redacted:
+            block = Thinking("".join(texts), event.seal, event.redacted, event.id, event.provider)
+            pieces.append(self._delta(event.choice, {"reasoning_details": [_detail(block, event.block)]}))
+        return pieces
+
+    def _usage(self, usage: Usage) -> bytes:
+        fields = {"choices": [], **self._described, **self._extra, "usage": usage_body(usage)}
+        return self._head + _inside(fields) + b"}" + self._after
+
+
+def _inside(fields: Mapping[str, Any]) -> bytes:
+    """`,"a":1,"b":2`: members to follow others in an object."""
+    return b"," + jsonbytes.dumps(dict(fields))[1:-1] if fields else b""

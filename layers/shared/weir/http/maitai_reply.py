@@ -1,0 +1,38 @@
+"""Completions as Maitai's client reads them: newline-delimited envelopes, without explicit nulls."""
+
+from typing import Any
+
+from weir.domain.errors import WeirError
+from weir.http.errors import one_line
+from weir.protocols import jsonbytes
+
+CHUNK_FRAME = (b'{"chat_completion_chunk":', b"}\n")
+"""What stands around a chunk on its line."""
+
+
+def response_line(body: dict[str, Any], *, request_id: str, response_ms: float | None) -> bytes:
+    """The one line of a whole answer, without a newline at its end: with one, the client drops its connection.
+
+    `body` is a chat.completion. Durations are milliseconds.
+    """
+    response = {
+        **body,
+        "request_id": request_id,
+        "correction_applied": False,
+        "response_time": response_ms,
+    }
+    return jsonbytes.dumps({"chat_completion_response": _present(response)})
+
+
+def error_line(error: WeirError) -> bytes:
+    """A failure after the status has been sent: the client raises it, and does not start again by itself."""
+    return jsonbytes.dumps({"error": one_line(error)}) + b"\n"
+
+
+def _present(value: Any) -> Any:
+    """`value` without the members that are null: the client's models take absence, not null."""
+    if isinstance(value, dict):
+        return {name: _present(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_present(member) for member in value]
+    return value

@@ -1,0 +1,113 @@
+"""The one place that wires: settings, keys, ledger, providers, client and clocks into a Runtime."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from weir.domain.ids import uuid7
+from weir.http.auth import Keyring, Principal
+from weir.ledger.files import FileBlobStore
+from weir.ledger.ledger import Ledger
+from weir.runtime.settings import Settings, SettingsInvalid
+
+if TYPE_CHECKING:
+    import httpx
+
+    from weir.services.complete import Completions
+
+WORKSPACE = "default"
+"""The workspace of the key in WEIR_API_KEY."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every function may use. `now` gives UTC instants, `new_id` record ids for an instant."""
+
+    settings: Settings
+    keyring: Keyring
+    ledger: Ledger
+    environ: Mapping[str, str]
+    now: Callable[[], datetime]
+    new_id: Callable[[datetime], str]
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must never be stored or shown, whoever sends it."""
+        return frozenset({self.settings.api_key}) if self.settings.api_key else frozenset()
+
+
+def bootstrap(environ: Mapping[str, str]) -> Runtime:
+    """Raises SettingsInvalid."""
+    settings = Settings.from_environ(environ)
+    if settings.api_key is None:
+        raise SettingsInvalid("WEIR_API_KEY: must be set")
+    return Runtime(
+        settings=settings,
+        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
+        ledger=open_ledger(settings),
+        environ=environ,
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+    )
+
+
+def new_id(instant: datetime) -> str:
+    return uuid7(int(instant.timestamp() * 1000), secrets.randbits(74))
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The engine that the settings name. Engines are imported only when they are used."""
+    if settings.engine == "dynamodb":
+        if settings.table is None or settings.bucket is None:
+            raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger.dynamodb import open_dynamodb
+        from weir.ledger.s3 import open_s3
+
+        return Ledger(open_dynamodb(settings.table, shards=settings.shards), open_s3(settings.bucket))
+    from weir.ledger.sqlite import SQLiteRecordStore
+
+    return Ledger(SQLiteRecordStore(settings.data_dir / "ledger.sqlite"), FileBlobStore(settings.data_dir / "blobs"))
+
+
+def completions(runtime: Runtime) -> "Completions":
+    """The completion service with its provider client; only the functions that call providers import it."""
+    from weir.providers.client import ProviderClient
+    from weir.providers.models import ModelList
+    from weir.providers.registry import Registry
+    from weir.services.attempt import Recorder
+    from weir.services.complete import Completions
+
+    registry = Registry.from_environ(runtime.environ)
+    recorder = Recorder(
+        runtime.ledger,
+        runtime.secrets | registry.secrets,
+        now=runtime.now,
+        new_id=runtime.new_id,
+        clock=time.perf_counter,
+    )
+    http = open_http(runtime.settings)
+    return Completions(registry, ProviderClient(http), recorder, ModelList(registry, http, time.monotonic))
+
+
+def open_http(settings: Settings) -> "httpx.AsyncClient":
+    """The process's connections to providers. `aiohttp` carries several times the load, and takes longer to import."""
+    import httpx
+
+    from weir.providers.catalog import DEMO
+    from weir.providers.demo import DemoTransport
+
+    timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
+    transport: httpx.AsyncBaseTransport
+    if settings.transport == "aiohttp":
+        from weir.runtime.aiohttp_transport import open_transport
+
+        transport = open_transport()
+    else:
+        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200)
+        transport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    return httpx.AsyncClient(
+        transport=transport, mounts={DEMO.base_url: DemoTransport()}, timeout=timeout, follow_redirects=False
+    )

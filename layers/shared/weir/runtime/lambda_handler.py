@@ -1,0 +1,33 @@
+"""A function's Lambda entry point: its ASGI application behind API Gateway, by Mangum."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from fastapi import FastAPI
+
+from weir.http.app import create_app
+from weir.runtime.bootstrap import Runtime, bootstrap
+
+Mount = Callable[[FastAPI, Runtime], None]
+Handler = Callable[[Mapping[str, Any], Any], Any]
+
+
+def lambda_handler(title: str, mount: Mount) -> Handler:
+    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing."""
+
+    @cache
+    def adapter() -> Callable[[Any, Any], Any]:
+        from mangum import Mangum
+
+        app = create_app(title)
+        mount(app, bootstrap(os.environ))
+        return Mangum(app, lifespan="off")
+
+    def handler(event: Mapping[str, Any], context: Any) -> Any:
+        return adapter()(event, context)
+
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+        adapter()
+    return handler

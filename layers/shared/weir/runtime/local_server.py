@@ -1,0 +1,56 @@
+"""`weir dev`: uvicorn on 127.0.0.1, and what a person wants to know when it is ready."""
+
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from weir.runtime.settings import Settings
+
+_HOST = "127.0.0.1"
+_PROJECT = Path(__file__).resolve().parents[4]
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, welcome: str) -> None:
+        super().__init__(config)
+        self._welcome = welcome
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._welcome, flush=True)  # noqa: T201 - it is for the person at the terminal
+
+
+def serve(settings: Settings) -> int:
+    sys.path.insert(0, str(_PROJECT))
+    listener = socket.create_server((_HOST, settings.port), backlog=2048)
+    url = f"http://{_HOST}:{listener.getsockname()[1]}"
+    config = uvicorn.Config(
+        "functions.local:create",
+        factory=True,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config, _welcome(url, settings))
+    server.run([listener])
+    return 0 if server.started else 1
+
+
+def _welcome(url: str, settings: Settings) -> str:
+    body = '{"model": "demo/echo", "messages": [{"role": "user", "content": "Hello"}]}'
+    return f"""
+Weir serves {url}
+  key   {settings.api_key}
+  data  {settings.data_dir.resolve()}
+
+curl {url}/v1/chat/completions -H 'Authorization: Bearer {settings.api_key}' \\
+  -H 'Content-Type: application/json' -d '{body}'
+"""

@@ -1,0 +1,100 @@
+"""From a caller's body to an Ask: the one way for every completion dialect."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from weir.domain.completion import NOTHING
+from weir.domain.errors import RequestInvalid
+from weir.http.auth import Principal
+from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
+from weir.http.credentials import provider_keys
+from weir.http.scrub import find_secrets, may_hold_secrets, scrubbed
+from weir.services.attempt import Ask
+
+
+def ask_openai(raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], *, tags_only: bool = False) -> Ask:
+    """The body of the OpenAI routes. `tags_only`: `metadata` are tags there, never OpenAI's parameter of that name.
+
+    Raises RequestInvalid, as does `ask_maitai`. `secrets` are those of the process and the caller's own key.
+    """
+    request = validated(ChatCompletionBody, body)
+    return _ask(request, request, raw, body, principal, secrets, metadata=None if tags_only else request.metadata)
+
+
+def ask_maitai(
+    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], request_id: str | None = None
+) -> Ask:
+    """Maitai's envelope. `request_id` is the caller's X-Request-ID; one in the body comes first."""
+    request = validated(SerializedBody, body)
+    return _ask(request, request.params, raw, body, principal, secrets, where="params.", request_id=request_id)
+
+
+def _ask(
+    tags: CallTags,
+    params: ChatParams,
+    raw: bytes,
+    body: Mapping[str, Any],
+    principal: Principal,
+    secrets: frozenset[str],
+    *,
+    where: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    request_id: str | None = None,
+) -> Ask:
+    if params.model is None:
+        raise RequestInvalid(
+            f"'{where}model' is required: no default model is configured for this call.",
+            param=f"{where}model",
+            code="missing_required_parameter",
+        )
+    keys = provider_keys(body)
+    secrets = secrets | find_secrets(body) | set(keys.values()) if may_hold_secrets(raw) else secrets
+    return Ask(
+        call=to_call(
+            params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)
+        ),
+        model=params.model,
+        workspace=principal.workspace,
+        environment=principal.environment,
+        request=scrubbed(raw, body, secrets),
+        secrets=secrets,
+        provider_keys=keys,
+        headers=_headers(params, where),
+        caller_id=tags.request_id or request_id or None,
+        application=tags.application_name,
+        intent=tags.intent_name,
+        session_id=_text(tags.session_id),
+        reference_id=_text(tags.reference_id),
+        user_id=_text(tags.user_id),
+        customer_identifier=_text(tags.customer_identifier),
+        metadata=tags.metadata or NOTHING,
+        warnings=_warnings(tags),
+    )
+
+
+def _text(value: str | int | None) -> str | None:
+    """Ids may be numbers on the wire; the request keeps them as they came."""
+    return str(value) if value is not None and value != "" else None
+
+
+def _headers(params: ChatParams, where: str) -> Mapping[str, str]:
+    headers = params.extra_headers or NOTHING
+    for name, value in headers.items():
+        if not isinstance(value, str) or not (name + value).isascii() or not (name + value).isprintable():
+            raise RequestInvalid(f"'{where}extra_headers.{name}' must be a plain text.", param=f"{where}extra_headers")
+    return headers
+
+
+def _warnings(tags: CallTags) -> tuple[str, ...]:
+    """What the caller asked for beyond an answer and a record, and does not get."""
+    asked = {
+        "evaluation_enabled": tags.evaluation_enabled,
+        "apply_corrections": tags.apply_corrections or tags.autocorrect,
+        "safe_mode": tags.safe_mode,
+        "assistant": tags.assistant,
+        "context_retrieval_enabled": tags.context_retrieval_enabled,
+        "callback": tags.callback or tags.return_evaluation,
+        "fallback_config": tags.fallback_config or tags.fallback_model,
+        "client_params.base_url": (tags.client_params or NOTHING).get("base_url"),
+    }
+    return tuple(f"{name} is recorded and has no effect" for name, value in asked.items() if value)

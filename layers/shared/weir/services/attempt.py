@@ -1,0 +1,203 @@
+"""A call while it runs, and how it becomes a record, whichever way it ends."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from weir.domain.chat import ChatCall
+from weir.domain.completion import NOTHING, Completion
+from weir.domain.errors import LedgerUnavailable, ProviderError
+from weir.domain.record import Environment, Failure, Outcome, Payload, Record
+from weir.http.chat_reply import completion_body
+from weir.http.errors import status_of
+from weir.http.scrub import erase, erase_text
+from weir.ledger.ledger import Ledger
+from weir.protocols import jsonbytes
+from weir.providers.client import Exchange
+
+logger = logging.getLogger("weir.complete")
+
+_FAILURE_LENGTH = 500
+"""Characters of an error message that a record keeps; the provider's whole answer is in the payload."""
+
+CALLER_GONE = 499
+"""The status of a call whose caller hung up; no HTTP standard has one, this number is in wide use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One caller's wish: the call, whose it is, and what of it is to be kept.
+
+    `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
+    the caller brought, by provider name; `secrets` everything that must not be kept, these included. `headers` go to
+    the provider.
+    """
+
+    call: ChatCall
+    model: str
+    workspace: str
+    environment: Environment
+    request: bytes
+    secrets: frozenset[str] = frozenset()
+    provider_keys: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = NOTHING
+    caller_id: str | None = None
+    application: str | None = None
+    intent: str | None = None
+    session_id: str | None = None
+    reference_id: str | None = None
+    user_id: str | None = None
+    customer_identifier: str | None = None
+    metadata: Mapping[str, object] = NOTHING
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What is known of a call while it runs; becomes its Record."""
+
+    id: str
+    ask: Ask
+    accepted_at: datetime
+    begun: float
+    provider: str | None = None
+    exchange: Exchange = field(default_factory=Exchange)
+    first_token_ms: float | None = None
+    latency_ms: float | None = None
+
+
+class Recorder:
+    """Keeps attempts. `clock` gives seconds for measuring, `now` the time of day, `new_id` an id for an instant."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        secrets: frozenset[str],
+        *,
+        now: Callable[[], datetime],
+        new_id: Callable[[datetime], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._secrets = secrets
+        self._now, self._new_id, self._clock = now, new_id, clock
+
+    def begin(self, ask: Ask) -> Attempt:
+        accepted_at = self._now()
+        return Attempt(self._new_id(accepted_at), ask, accepted_at, self._clock())
+
+    def elapsed_ms(self, attempt: Attempt) -> float:
+        return round((self._clock() - attempt.begun) * 1000, 3)
+
+    async def keep(self, attempt: Attempt, completion: Completion) -> tuple[bytes, bool]:
+        """The answer's chat.completion body, and whether it is durable now."""
+        attempt.latency_ms = self.elapsed_ms(attempt)
+        body = self._body(attempt, completion)
+        return body, await self._put(attempt, _record(attempt, completion), body)
+
+    async def keep_failure(
+        self, attempt: Attempt, exc: ProviderError, partial: Completion | None = None, outcome: Outcome = "error"
+    ) -> ProviderError:
+        """The error as the caller may see it: providers like to repeat the key that they refused."""
+        attempt.latency_ms = self.elapsed_ms(attempt)
+        shown = self._without_secrets(exc, attempt.ask)
+        failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
+        record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
+        await self._put(attempt, record, self._body(attempt, partial) if partial is not None else None)
+        return shown
+
+    async def keep_abandoned(self, attempt: Attempt, partial: Completion | None) -> None:
+        attempt.latency_ms = self.elapsed_ms(attempt)
+        failure = Failure("CallerGone", "The caller hung up before the answer was complete.")
+        record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
+        await self._put(attempt, record, self._body(attempt, partial) if partial is not None else None)
+
+    async def _put(self, attempt: Attempt, record: Record, response: bytes | None) -> bool:
+        """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
+        secrets = self._secrets | attempt.ask.secrets
+        reply = attempt.exchange.reply
+        payload = Payload(
+            attempt.ask.request,
+            erase(response, secrets) if response is not None else None,
+            erase(reply, secrets) if reply is not None else None,
+        )
+        try:
+            await self._ledger.keep(record, payload)
+        except LedgerUnavailable:
+            logger.exception("record not stored", extra={"record_id": record.id, "provider": record.provider})
+            return False
+        return True
+
+    def _body(self, attempt: Attempt, completion: Completion) -> bytes:
+        call = attempt.ask.call
+        return jsonbytes.dumps(
+            completion_body(
+                completion,
+                id=f"chatcmpl-{attempt.id}",
+                created=int(attempt.accepted_at.timestamp()),
+                model=call.model,
+                legacy=call.legacy_functions,
+                summary=call.reasoning is not None and call.reasoning.summary,
+            )
+        )
+
+    def _without_secrets(self, exc: ProviderError, ask: Ask) -> ProviderError:
+        secrets = self._secrets | ask.secrets
+
+        def clean(text: str | None) -> str | None:
+            return None if text is None else erase_text(text, secrets)
+
+        return type(exc)(
+            erase_text(str(exc), secrets),
+            provider=exc.provider,
+            status=exc.status,
+            code=clean(exc.code),
+            type=clean(exc.type),
+            param=clean(exc.param),
+            retry_after=exc.retry_after,
+        )
+
+
+def _record(
+    attempt: Attempt,
+    completion: Completion | None,
+    *,
+    outcome: Outcome = "complete",
+    failure: Failure | None = None,
+    status: int = 200,
+) -> Record:
+    ask = attempt.ask
+    choice = completion.choices[0] if completion is not None and completion.choices else None
+    usage = completion.usage if completion is not None else None
+    dropped = tuple(f"{name} was left out: {attempt.provider} cannot take it" for name in attempt.exchange.dropped)
+    return Record(
+        id=attempt.id,
+        workspace=ask.workspace,
+        environment=ask.environment,
+        created_at=attempt.accepted_at,
+        origin="completion",
+        inference_location="SERVER",
+        caller_id=ask.caller_id,
+        application=ask.application,
+        intent=ask.intent,
+        session_id=ask.session_id,
+        reference_id=ask.reference_id,
+        user_id=ask.user_id,
+        customer_identifier=ask.customer_identifier,
+        provider=attempt.provider,
+        model=ask.model,
+        answered_model=completion.model if completion is not None else None,
+        stream=ask.call.stream,
+        status_code=status,
+        outcome=outcome,
+        failure=failure,
+        finish_reason=choice.reason if choice is not None else None,
+        raw_finish_reason=choice.raw_reason if choice is not None else None,
+        claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
+        claimed_cost=usage.cost if usage is not None else None,
+        first_token_ms=attempt.first_token_ms,
+        latency_ms=attempt.latency_ms,
+        metadata=ask.metadata,
+        warnings=ask.warnings + dropped,
+    )

@@ -1,0 +1,139 @@
+"""One completion: ask the provider, hand the answer over as it comes, keep the record before the end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from weir.domain.completion import Completion
+from weir.domain.errors import MalformedReply, ProviderError
+from weir.domain.events import Collector, Described, Started, StreamEvent
+from weir.providers.client import ProviderClient
+from weir.providers.models import ModelList
+from weir.providers.registry import Registry, Target
+from weir.services.attempt import Ask, Attempt, Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, and its chat.completion body as JSON. `stored` is False when the ledger refused the record."""
+
+    completion: Completion
+    body: bytes
+    stored: bool
+
+
+class Completions:
+    def __init__(self, registry: Registry, client: ProviderClient, recorder: Recorder, models: ModelList) -> None:
+        self.models = models
+        self._registry = registry
+        self._client = client
+        self._recorder = recorder
+
+    def begin(self, ask: Ask) -> Attempt:
+        return self._recorder.begin(ask)
+
+    async def complete(self, attempt: Attempt) -> Answer:
+        """The whole answer, its record durable. Raises ProviderError; the failed call is a record then, too.
+
+        Raises RequestInvalid (ModelUnknown among them) for a call that cannot be made; nothing is kept of it.
+        """
+        try:
+            target = _target(self._registry, attempt)
+            ask = attempt.ask
+            completion = await self._client.complete(target, ask.call, attempt.exchange, ask.headers)
+        except ProviderError as exc:
+            raise await self._recorder.keep_failure(attempt, exc) from exc
+        body, stored = await self._recorder.keep(attempt, completion)
+        return Answer(completion, body, stored)
+
+    async def stream(self, attempt: Attempt) -> "AnswerStream":
+        """An answer that has begun; raises as `complete` does if it fails before its first event."""
+        stream = AnswerStream(attempt, self._recorder)
+        await stream.open(self._registry, self._client)
+        return stream
+
+
+class AnswerStream:
+    """A running answer: iterate for its events. The iteration ends, or raises, only after the record is durable.
+
+    `aclose` before the end says that the caller is gone: the provider is cut off, and the record says so.
+    """
+
+    def __init__(self, attempt: Attempt, recorder: Recorder) -> None:
+        self.attempt = attempt
+        self._recorder = recorder
+        self._collector = Collector()
+        self._connection = AsyncExitStack()
+        self._first: list[StreamEvent] = []
+        self._rest: AsyncIterator[list[StreamEvent]]
+        self.ending = False
+        """Whether the record is being kept, or is: from here on a caller who hangs up changes nothing."""
+
+    async def open(self, registry: Registry, client: ProviderClient) -> None:
+        attempt = self.attempt
+        try:
+            target = _target(registry, attempt)
+            ask = attempt.ask
+            self._rest = await self._connection.enter_async_context(
+                client.stream(target, ask.call, attempt.exchange, ask.headers)
+            )
+            self._first = await anext(self._rest, [])
+            if not self._first:
+                raise MalformedReply(f"{target.provider.name} sent an empty answer.", provider=target.provider.name)
+        except ProviderError as exc:
+            raise await self._failed(exc) from exc
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+
+    async def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
+        try:
+            self._take(self._first)
+            yield self._first
+            async for events in self._rest:
+                self._take(events)
+                yield events
+        except ProviderError as exc:
+            raise await self._failed(exc) from exc
+        self.ending = True
+        await self._connection.aclose()
+        await self._recorder.keep(self.attempt, self._collector.completion())
+
+    async def aclose(self) -> None:
+        """End the answer. If it had not ended by itself, the caller is gone."""
+        if not self.ending:
+            self.ending = True
+            await self._connection.aclose()
+            await self._recorder.keep_abandoned(self.attempt, self._partial)
+
+    def _take(self, events: list[StreamEvent]) -> None:
+        if self.attempt.first_token_ms is None and not all(isinstance(e, Started | Described) for e in events):
+            self.attempt.first_token_ms = self._recorder.elapsed_ms(self.attempt)
+        for event in events:
+            self._collector.add(event)
+
+    async def _failed(self, exc: ProviderError) -> ProviderError:
+        self.ending = True
+        await self._connection.aclose()
+        partial = self._partial
+        broke_off = partial is not None and isinstance(exc, MalformedReply)
+        return await self._recorder.keep_failure(self.attempt, exc, partial, "cut_off" if broke_off else "error")
+
+    @property
+    def _partial(self) -> Completion | None:
+        partial = self._collector.completion()
+        return partial if partial.choices else None
+
+
+def _target(registry: Registry, attempt: Attempt) -> Target:
+    """Where the call goes, noted in the attempt. Raises ModelUnknown or ProviderAuthFailed."""
+    ask: Ask = attempt.ask
+    try:
+        target = registry.resolve(ask.model, ask.provider_keys)
+    except ProviderError as exc:
+        attempt.provider = exc.provider
+        raise
+    attempt.provider = target.provider.name
+    attempt.ask = replace(ask, call=replace(ask.call, model=target.model))
+    return target
