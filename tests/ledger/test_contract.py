@@ -176,6 +176,15 @@ def test_an_attempt_that_died_half_way_does_not_block_the_callers_id(engine: Eng
     assert keep(records, replace(died, record=replace(died.record, id=uuid7(NOON, 3)))) == [Kept(kept.id, new=False)]
 
 
+def test_an_attempt_that_died_half_way_hides_no_record(engine: Engine, records: RecordStore) -> None:
+    ours = Entry(record(random=1), b"ours")
+    theirs = Entry(record(random=2, caller_id=ours.record.id), b"theirs")
+    keep(records, ours)
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, theirs)
+    assert records.get("main", ours.record.id) == ours
+
+
 def test_what_was_refused_is_not_there_and_may_be_sent_again(engine: Engine, records: RecordStore) -> None:
     before, refused = Entry(record(random=1), b"before"), Entry(record(random=2), b"refused")
     keep(records, before)
@@ -229,7 +238,7 @@ def test_pages_follow_each_other_without_a_gap(records: RecordStore) -> None:
     keep(records, *map(Entry, found))
     pages: list[tuple[Record, ...]] = []
     before: str | None = None
-    while not pages or pages[-1]:
+    for _ in range(8):
         pages.append(records.newest("main", limit=4, before=before))
         before = pages[-1][-1].id if pages[-1] else before
     assert [item for page in pages for item in page] == found[::-1]

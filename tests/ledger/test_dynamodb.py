@@ -9,6 +9,7 @@ import pytest
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.ledger.dynamodb import DynamoDBRecordStore, open_dynamodb
+from weir.ledger.keys import shard_of
 from weir.ledger.ports import Entry, Kept
 from weir.ledger.s3 import open_s3
 
@@ -45,6 +46,13 @@ def test_the_record_is_put_last(dynamodb: DynamoDBAndS3, store: DynamoDBRecordSt
         ("main#20260301#0", f"p#{entry.record.id}"),
         ("main#20260301#0", f"r#{entry.record.id}"),
     ]
+
+
+def test_a_callers_id_that_is_kept_costs_one_refused_put(dynamodb: DynamoDBAndS3, store: DynamoDBRecordStore) -> None:
+    keep(store, Entry(record(NOON, 1, caller_id="order-1"), b"content"))
+    calls_of(dynamodb)
+    keep(store, Entry(record(NOON + 30 * HOUR, 2, caller_id="order-1"), b"content"))
+    assert put_keys(dynamodb) == [("main#id#order-1", "a")]
 
 
 def test_a_day_is_marked_once_by_a_process(dynamodb: DynamoDBAndS3, store: DynamoDBRecordStore) -> None:
@@ -137,6 +145,13 @@ def test_a_page_over_shards_asks_each_for_about_its_share(sharded_dynamodb: Dyna
         assert store.newest("main", limit=100) == tuple(reversed(found[-100:]))
     (_, *queries) = calls_of(sharded_dynamodb)
     assert [arguments["Limit"] for _, arguments in queries] == [36] * 4
+
+
+def test_a_page_is_full_also_when_one_shard_has_it_all(sharded_dynamodb: DynamoDBAndS3) -> None:
+    found = [item for n in range(200) if shard_of((item := record(NOON + n, n)).id, 4) == 0]
+    with closing(sharded_dynamodb.open()) as store:
+        keep(store, *map(Entry, found))
+        assert store.newest("main", limit=40) == tuple(reversed(found[-40:]))
 
 
 def test_what_a_batch_left_unprocessed_is_asked_for_again(
