@@ -42,6 +42,12 @@ class WeirApp(FastAPI):
     Trailing slashes are taken off before routing, so nothing redirects.
     """
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         router = self.router
 

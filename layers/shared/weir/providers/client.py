@@ -3,16 +3,21 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
+from weir import __version__
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, Completion
 from weir.domain.errors import MalformedReply, ProviderError, ProviderTimeout, ProviderUnavailable
 from weir.domain.events import StreamEvent
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
+from weir.providers.catalog import Provider
 from weir.providers.registry import Target
+
+_USER_AGENT = f"weir/{__version__}"
 
 _HOP_HEADERS = frozenset(
     {
@@ -47,10 +52,22 @@ class Exchange:
 
 
 class ProviderClient:
-    """`http` is the process's one AsyncClient, with its timeouts and transport; see runtime/bootstrap."""
+    """Speaks to providers over httpx's transports, not its AsyncClient.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    What the client adds is not wanted here: cookies that would travel between callers, redirects that would carry keys
+    elsewhere, environment lookups. `local` are the providers that answer inside the process, by name.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        timeout: httpx.Timeout | None = None,
+        local: Mapping[str, httpx.AsyncBaseTransport] = NOTHING,
+    ) -> None:
+        self._transport = transport
+        self._local = local
+        self._timeout = (timeout or httpx.Timeout(600, connect=10)).as_dict()
 
     async def complete(
         self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
@@ -82,18 +99,34 @@ class ProviderClient:
     ) -> AbstractAsyncContextManager[httpx.Response]:
         wire = target.provider.protocol.render(call)
         exchange.dropped = wire.dropped
-        request = self._http.build_request(
+        request = httpx.Request(
             "POST",
             target.provider.base_url + wire.path,
-            content=jsonbytes.dumps(wire.body),
             headers=_headers(target, wire, headers),
+            content=jsonbytes.dumps(wire.body),
+            extensions={"timeout": self._timeout},
         )
         return self._sent(request, exchange, target.provider.name)
+
+    async def get_json(self, provider: Provider, key: str | None, path: str, timeout_s: float) -> Any:
+        """What `GET` of a path answers. Raises ProviderError."""
+        exchange = Exchange()
+        headers = _key_header(provider, key) | {"accept": "application/json"}
+        extensions = {"timeout": httpx.Timeout(timeout_s).as_dict()}
+        request = httpx.Request("GET", provider.base_url + path, headers=headers, extensions=extensions)
+        async with self._sent(request, exchange, provider.name) as response:
+            await _read(response, exchange, provider.name)
+        if response.status_code != 200:
+            raise provider.protocol.error(response.status_code, response.headers, exchange.reply or b"")
+        try:
+            return jsonbytes.loads(exchange.reply or b"")
+        except jsonbytes.InvalidJSON as exc:
+            raise MalformedReply(f"{provider.name} sent something else than JSON.", provider=provider.name) from exc
 
     @asynccontextmanager
     async def _sent(self, request: httpx.Request, exchange: Exchange, provider: str) -> AsyncIterator[httpx.Response]:
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._local.get(provider, self._transport).handle_async_request(request)
         except httpx.TimeoutException as exc:
             raise ProviderTimeout(f"{provider} did not answer in time.", provider=provider) from exc
         except httpx.HTTPError as exc:
@@ -107,18 +140,21 @@ class ProviderClient:
 
 def _headers(target: Target, wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
     headers = {name: value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
-    headers |= wire.headers
-    headers["content-type"] = "application/json"
-    match target.provider.auth:
-        case _ if target.key is None:
-            pass
-        case "bearer":
-            headers["authorization"] = f"Bearer {target.key}"
-        case "none":
-            pass
-        case name:
-            headers[name] = target.key
-    return headers
+    return {
+        **headers,
+        **wire.headers,
+        **_key_header(target.provider, target.key),
+        "content-type": "application/json",
+        "user-agent": _USER_AGENT,
+    }
+
+
+def _key_header(provider: Provider, key: str | None) -> dict[str, str]:
+    if key is None or provider.auth == "none":
+        return {}
+    if provider.auth == "bearer":
+        return {"authorization": f"Bearer {key}"}
+    return {provider.auth: key}
 
 
 async def _read(response: httpx.Response, exchange: Exchange, provider: str) -> None:

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
-from weir.protocols import jsonbytes
+from weir.domain.errors import ProviderError
 from weir.protocols.openai_chat import OpenAIChat
 from weir.providers.catalog import Provider
+from weir.providers.client import ProviderClient
 from weir.providers.registry import DEMO_MODELS, Registry
 
 _TIMEOUT_S = 5.0
@@ -19,9 +18,9 @@ _PATH_END = "/chat/completions"
 class ModelList:
     """Asks every usable provider at once and keeps the answer for five minutes. Who does not answer is left out."""
 
-    def __init__(self, registry: Registry, http: httpx.AsyncClient, clock: Callable[[], float]) -> None:
+    def __init__(self, registry: Registry, client: ProviderClient, clock: Callable[[], float]) -> None:
         self._registry = registry
-        self._http = http
+        self._client = client
         self._clock = clock
         self._kept: tuple[float, list[dict[str, Any]]] | None = None
 
@@ -40,12 +39,10 @@ class ModelList:
         protocol = provider.protocol
         if not isinstance(protocol, OpenAIChat):
             return []
-        url = provider.base_url + protocol.path.removesuffix(_PATH_END) + "/models"
-        headers = {"authorization": f"Bearer {self._registry.key_of(provider)}"}
+        path = protocol.path.removesuffix(_PATH_END) + "/models"
         try:
-            response = await self._http.get(url, headers=headers, timeout=_TIMEOUT_S)
-            reply = jsonbytes.loads(response.content) if response.status_code == 200 else {}
-        except (httpx.HTTPError, jsonbytes.InvalidJSON):
+            reply = await self._client.get_json(provider, self._registry.key_of(provider), path, _TIMEOUT_S)
+        except ProviderError:
             return []
         entries = reply.get("data") if isinstance(reply, dict) else reply  # Together answers with the bare list
         return [

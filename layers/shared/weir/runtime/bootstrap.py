@@ -14,8 +14,7 @@ from weir.ledger.ledger import Ledger
 from weir.runtime.settings import Settings, SettingsInvalid
 
 if TYPE_CHECKING:
-    import httpx
-
+    from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
 
 WORKSPACE = "default"
@@ -74,7 +73,6 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def completions(runtime: Runtime) -> "Completions":
     """The completion service with its provider client; only the functions that call providers import it."""
-    from weir.providers.client import ProviderClient
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
     from weir.services.attempt import Recorder
@@ -88,26 +86,25 @@ def completions(runtime: Runtime) -> "Completions":
         new_id=runtime.new_id,
         clock=time.perf_counter,
     )
-    http = open_http(runtime.settings)
-    return Completions(registry, ProviderClient(http), recorder, ModelList(registry, http, time.monotonic))
+    client = open_client(runtime.settings)
+    return Completions(registry, client, recorder, ModelList(registry, client, time.monotonic))
 
 
-def open_http(settings: Settings) -> "httpx.AsyncClient":
+def open_client(settings: Settings) -> "ProviderClient":
     """The process's connections to providers. `aiohttp` carries several times the load, and takes longer to import."""
     import httpx
 
     from weir.providers.catalog import DEMO
+    from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
 
-    timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
     transport: httpx.AsyncBaseTransport
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport
 
         transport = open_transport()
     else:
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200)
+        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
         transport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
-    return httpx.AsyncClient(
-        transport=transport, mounts={DEMO.base_url: DemoTransport()}, timeout=timeout, follow_redirects=False
-    )
+    timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
+    return ProviderClient(transport, timeout=timeout, local={DEMO.name: DemoTransport()})
