@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from weir.domain.completion import NOTHING, Usage
+from weir.domain.ids import milliseconds
 from weir.domain.record import Failure, Record
 from weir.protocols import jsonbytes
 
@@ -51,7 +52,7 @@ _USAGE = (
 
 def to_item(record: Record) -> bytes:
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
-    item["created_at"] = (record.created_at - _EPOCH) // timedelta(milliseconds=1)  # a float would lose some
+    item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
         item["failure"] = {
             name: value

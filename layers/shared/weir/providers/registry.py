@@ -58,12 +58,6 @@ class Registry:
     def providers(self) -> tuple[Provider, ...]:
         return tuple(self._providers.values())
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """Every key that the environment holds for a provider."""
-        names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
-        return frozenset(self._keys.values()) | {self._environ[name] for name in names if self._environ.get(name)}
-
     def has_key(self, provider: Provider) -> bool:
         return provider.name in self._keys
 
