@@ -37,7 +37,7 @@ Mount = Callable[[FastAPI, Runtime], None]
 
 def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Runtime:
     """Every look at the clock is a second later than the one before, from START on; ids count up from 1."""
-    settings = Settings(api_key=KEY, data_dir=folder)
+    settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
     return Runtime(
