@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
 from weir.domain.completion import NOTHING
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route

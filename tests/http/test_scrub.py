@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+
 from weir.http.scrub import ERASED, find_secrets, scrubbed
 
 KEY = "canary-key-0123456789"
