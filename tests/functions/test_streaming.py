@@ -89,7 +89,7 @@ def test_a_caller_who_hangs_up_cuts_the_provider_off_and_leaves_a_record(served:
     ("model", "reply", "says"),
     [
         ("dropped", Reply(events("some", "more")[:2], headers=SSE_TYPE, drop=True), "broke off"),
-        ("stopped", Reply(events("some", "more")[:2] + [b": bye\n\n"], headers=SSE_TYPE), "broke off"),
+        ("stopped", Reply([*events("some", "more")[:2], b": bye\n\n"], headers=SSE_TYPE), "broke off"),
         (
             "errs",
             Reply(
