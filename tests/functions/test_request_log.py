@@ -543,7 +543,7 @@ SHOWN = {
 @pytest.mark.parametrize("body", [ASKED, {"application_ref_name": "a", "params": ASKED}])
 def test_a_completion_reads_like_a_log_in_either_dialect(body: dict[str, Any]) -> None:
     payload = Payload(json.dumps(body).encode(), json.dumps(ANSWERED).encode(), b"data: ...")
-    assert log_view(COMPLETION, payload) == {**SHOWN, "full_request": body}
+    assert log_view(COMPLETION, payload) == {**SHOWN, "full_request": body, "provider_reply": "data: ..."}
 
 
 def test_a_failed_completion_shows_the_providers_own_words() -> None:
