@@ -68,6 +68,11 @@ class Record:
     metadata: Mapping[str, Any] = NOTHING
     warnings: tuple[str, ...] = ()
 
+    @property
+    def cost(self) -> Decimal | None:
+        """What to show: who was billed knows better than our price table."""
+        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
+
 
 @dataclass(frozen=True, slots=True)
 class Payload:

@@ -66,14 +66,18 @@ class Prices:
         return rates
 
 
-def cost_of(provider: str, model: str, usage: Usage, at: datetime, tariff: str | None = None) -> Cost | None:
+def cost_of(provider: str, model: str, usage: Usage, at: datetime, service_tier: str | None = None) -> Cost | None:
     """What the tokens cost, and the request where requests have a price; fees of a provider's own tools are not in it.
 
-    `provider` is ours or the tables' name, `model` the provider's name for it, `tariff` what the answer named as its
-    service tier or speed. None when the price is not known.
+    `provider` is ours or the tables' name, `model` the provider's name for it, `service_tier` what the answer named.
+    None when the price is not known.
     """
     prices = prices_of(provider, model)
-    dollars = None if prices is None else prices.at(at, tariff).charge(counts_of(usage))
+    if prices is None:
+        return None
+    speed = usage.extra.get("speed")  # Anthropic's word for it
+    tariff = speed if isinstance(speed, str) else service_tier
+    dollars = prices.at(at, tariff).charge(counts_of(usage))
     return None if dollars is None else Cost(dollars, PRICE_VERSION)
 
 

@@ -44,6 +44,13 @@ class Provider:
         base_url = base_url.rstrip("/")
         return replace(self, base_url=base_url.removesuffix(self.tail) if self.tail else base_url)
 
+    def split(self, name: str) -> tuple[str, str]:
+        """The format, named or by the model's family, and the model."""
+        api, _, model = name.partition("/")
+        if api and model and api in self.apis:
+            return api, model
+        return next((api for start, api in self.families.items() if name.startswith(start)), ""), name
+
 
 def chat(provider: str, path: str = "/chat/completions", **dialect: Any) -> MakeProtocol:
     """Chat Completions; `dialect` are fields of OpenAIDialect."""
@@ -318,6 +325,18 @@ CATALOG: tuple[Provider, ...] = (
     ),
     openai_like("vllm", "http://localhost:8000/v1", keyless=True, ends_with_done=True),
 )
+
+
+def named(name: str, providers: Mapping[str, Provider]) -> tuple[Provider, str] | None:
+    """Whose `provider/model` or well-known bare name this is, and what it names there: `model` or `<api>/model`."""
+    prefix, _, rest = name.partition("/")
+    if rest and (provider := providers.get(prefix)) is not None:
+        return provider, rest
+    for provider in providers.values():
+        if provider.bare and name.startswith(provider.bare):
+            return provider, name
+    return None
+
 
 _OWN_RESPONSES = {
     "copilot": "COPILOT",
