@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def ask(upstream: Upstream, tmp_path: Path) -> Ask:
     ],
 )
 def test_the_record_has_the_computed_cost_and_the_price_version_or_neither(
-    ask: Ask, upstream: Upstream, model: str, answer: dict[str, object], computed: str | None
+    ask: Ask, upstream: Upstream, model: str, answer: dict[str, Any], computed: str | None
 ) -> None:
     upstream.replies[model.partition("/")[2]] = Reply([json.dumps(completion(**answer)).encode()])
     record = ask(model)

@@ -118,6 +118,18 @@ def test_the_answers_cost_is_the_providers_or_else_computed(served: Served, usag
     assert served.log(response.headers["x-weir-request-id"])["cost"] == cost
 
 
+def test_a_cost_that_the_client_could_not_read_is_left_out(served: Served) -> None:
+    sent = completion(usage={"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "cost": {"tokens": 1}})
+    served.upstream.replies["costly"] = Reply([json.dumps(sent).encode()])
+    answer = served.http.post(ROUTES[0], json=envelope("openai/costly")).json()["chat_completion_response"]
+    assert answer["usage"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 12,
+        "model": "upstream-1",
+    }
+
+
 def test_a_streams_usage_has_its_cost_too(served: Served) -> None:
     served.upstream.replies["gpt-4o-mini"] = Reply(events("Hel", "lo"), headers=SSE_TYPE)
     body = envelope("openai/gpt-4o-mini", stream=True)

@@ -145,7 +145,8 @@ def expected(
 @pytest.mark.parametrize("usage", USAGES)
 def test_every_model_costs_what_the_package_says(provider: str, usage: str) -> None:
     ours, theirs = USAGES[usage]
-    names = {name for model in BY_ID[provider].models for name in names_of(model)}
+    sellers = (provider, *PROVIDERS[provider])
+    names = {name for seller in sellers for model in BY_ID[seller].models for name in names_of(model)}
     wrong = {}
     for place, name in enumerate(sorted(names)):
         at = INSTANTS[place % len(INSTANTS)]
