@@ -33,7 +33,7 @@ NAMES: Mapping[str, str] = {
 }
 """Our names of providers where the tables have another."""
 
-_DATED = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+_DATED = r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)"
 
 Condition = tuple[str, ...]
 
@@ -88,7 +88,7 @@ def prices_of(provider: str, model: str) -> Prices | None:
     if provider not in PROVIDERS:
         return None
     found = _find(provider, name)
-    if found is None and (dashed := _DATED.sub(_dashed, name)) != name:
+    if found is None and (dashed := re.sub(_DATED, _dashed, name)) != name:
         found = _find(provider, dashed)
     return found
 
