@@ -1,7 +1,9 @@
 """The ASGI application of a function: routes that answer in their dialect, never by redirect."""
 
 import functools
+import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,6 +20,12 @@ from weir.http.errors import Dialect, error_reply
 from weir.protocols import jsonbytes
 
 logger = logging.getLogger("weir.http")
+
+_WRAPPINGS = 10
+_SAFE_DEPTH = 180
+"""Brackets in a body, up to which it cannot be nested too deeply for the parser's limit of about 200."""
+
+_LARGE_NUMBER = re.compile(rb"[eE]\+?\d{3}|\d{300}")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -145,6 +153,27 @@ def _too_large(limit: int) -> RequestTooLarge:
 def parse_json(body: bytes) -> Any:
     """Raises RequestInvalid; the text itself is never repeated in the message."""
     try:
-        return jsonbytes.loads(body)
+        value = jsonbytes.loads(body)
     except jsonbytes.InvalidJSON as exc:
         raise RequestInvalid(f"The request body is not valid JSON: {exc}.", code="invalid_json") from None
+    if body.count(b"[") + body.count(b"{") > _SAFE_DEPTH:
+        _check_depth(body)
+    if _LARGE_NUMBER.search(body):
+        _check_numbers(value)
+    return value
+
+
+def _check_depth(body: bytes) -> None:
+    """A body is stored inside other objects and must be readable there."""
+    try:
+        jsonbytes.loads(b"[" * _WRAPPINGS + body + b"]" * _WRAPPINGS)
+    except jsonbytes.InvalidJSON:
+        raise RequestInvalid("The request body is nested too deeply.", code="invalid_json") from None
+
+
+def _check_numbers(value: Any) -> None:
+    """A number like 1e999 is JSON, but reads as infinity, which no JSON text can hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise RequestInvalid("The request body holds a number out of range.", code="invalid_json") from None

@@ -6,7 +6,7 @@ in the provider's answer too.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from weir.protocols import jsonbytes
@@ -49,12 +49,38 @@ _CONTENT = frozenset(
 _SHORTEST = 6
 """A shorter text is no key, and erasing it everywhere would tear holes into ordinary words."""
 
+_ORDINARY = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-length",
+        "content-type",
+        "description",
+        "host",
+        "http-referer",
+        "owner",
+        "type",
+        "user-agent",
+        "x-title",
+    }
+)
+"""Members of containers whose values are no credentials: erased where they stand, not wherever else the words occur."""
+
+_SCHEME = re.compile(r"(?:bearer|api-key|basic|token)\s+(\S+)", re.IGNORECASE)
+
+_LONG = 16
+"""Characters from which a secret is erased out of names too; a shorter one may be a word like `prompt`."""
+
 _TOKENS = tuple(f"{kind}{joint}token" for kind in ("session", "access") for joint in ("", "_", "-"))
 _WORDS = ("key", "secret", "passw", "auth", "credential", "bearer", "cookie", "headers", "query", *_TOKENS)
 _HINTS = tuple(word.encode() for word in _WORDS)
 """Every name above holds one of these, in lower case; a body without any needs no closer look."""
 
-_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]|\\/")
+"""Escapes that JSON does not need: they can hide a name, or a secret from a search of the text."""
 
 
 def may_hold_secrets(raw: bytes) -> bool:
@@ -70,35 +96,47 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
         for name, value in body.items():
             if inside or name in _CONTAINERS:
                 found |= find_secrets(value, inside=True)
-                if isinstance(value, str) and len(value) >= _SHORTEST:
-                    found.add(value)
+                if isinstance(value, str) and name.lower() not in _ORDINARY:
+                    found |= _forms(value)
             elif isinstance(value, str):
-                if _NAMES.search(name) and len(value) >= _SHORTEST:
-                    found.add(value)
+                if _NAMES.search(name):
+                    found |= _forms(value)
             elif name not in _CONTENT and isinstance(value, dict | list):
                 found |= find_secrets(value)
     elif isinstance(body, list):
         for value in body:
             found |= find_secrets(value, inside=inside)
-            if inside and isinstance(value, str) and len(value) >= _SHORTEST:
-                found.add(value)
+            if inside and isinstance(value, str):
+                found |= _forms(value)
     return found
 
 
+def _forms(value: str) -> set[str]:
+    """The text, and the key alone where it follows an authorization scheme."""
+    scheme = _SCHEME.fullmatch(value.strip())
+    return {text for text in (value, scheme[1] if scheme else "") if len(text) >= _SHORTEST}
+
+
 def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
-    """The JSON text of `body` without credentials: `raw` itself, its parsed form being `body`, when it holds none."""
-    known = tuple(secrets)
+    """The JSON text of `body` without credentials: `raw` itself, its parsed form being `body`, when it holds none.
+
+    The outcome is JSON whatever the secrets are: texts and names change, a number or a word of JSON never does.
+    """
+    known = sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
     if may_hold_secrets(raw):
-        raw = jsonbytes.dumps(_without(body))
-    return erase(raw, known)
+        body = _without(body)
+        raw = jsonbytes.dumps(body)
+    if any(form in raw for secret in known for form in _written(secret)):
+        raw = jsonbytes.dumps(_erased(body, known))
+    return raw
 
 
 def erase(raw: bytes, secrets: Iterable[str]) -> bytes:
-    """`raw` without the secrets, in each form in which JSON can hold them."""
+    """`raw`, of whatever format, without the secrets, as they are and as JSON writes them."""
     for secret in secrets:
         if len(secret) < _SHORTEST:
             continue
-        for form in {secret.encode(), jsonbytes.dumps(secret)[1:-1]}:
+        for form in _written(secret):
             if form in raw:
                 raw = raw.replace(form, ERASED.encode())
     return raw
@@ -109,6 +147,21 @@ def erase_text(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, ERASED)
     return text
+
+
+def _written(secret: str) -> set[bytes]:
+    return {secret.encode(), jsonbytes.dumps(secret)[1:-1]}
+
+
+def _erased(value: Any, secrets: Sequence[str]) -> Any:
+    if isinstance(value, str):
+        return erase_text(value, secrets)
+    if isinstance(value, Mapping):
+        long = [secret for secret in secrets if len(secret) >= _LONG]
+        return {erase_text(name, long): _erased(member, secrets) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_erased(member, secrets) for member in value]
+    return value
 
 
 def _without(value: Any, *, inside: bool = False) -> Any:
