@@ -84,7 +84,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         principal = runtime.keyring.authenticate(request.headers, "complete")
         raw = await read_body(request, runtime.settings.body_limit)
         body = parse_json(raw)
-        secrets = frozenset({presented_key(request.headers) or ""})
+        secrets = service.secrets | {presented_key(request.headers) or ""}
         if dialect == "maitai":
             return ask_maitai(raw, body, principal, secrets, request.headers.get("x-request-id"))
         return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))

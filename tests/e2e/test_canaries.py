@@ -120,11 +120,38 @@ def _long(secret: str) -> str:
     return f"{noise} {secret} {noise[:1000]}"
 
 
-ROUTES: Mapping[str, tuple[str, bool]] = {
-    "OpenAI": ("/v1/chat/completions", False),
-    "OpenAI, streamed": ("/v1/chat/completions", True),
-    "Maitai": ("/chat/completions/serialized", False),
-    "Maitai, streamed": ("/chat/completions/serialized", True),
+def _openai(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, **_params(sent, stream)}
+
+
+def _maitai(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "params": _params(sent, stream)}
+
+
+def _stored(sent: Sent, stream: bool) -> dict[str, Any]:
+    request = {"application_ref_name": "a", "action_type": "b", **sent.fields, "params": _params(sent, stream)}
+    return {"chat_completion_request": request, "chat_completion_response": completion(f"You said {sent.said}")}
+
+
+def _logged(sent: Sent, stream: bool) -> dict[str, Any]:
+    answer = {"role": "assistant", "content": f"You said {sent.said}"}
+    return {**sent.fields, **_params(sent, stream), "completion_message": answer, "full_request": sent.params}
+
+
+def _params(sent: Sent, stream: bool) -> dict[str, Any]:
+    messages = [{"role": "user", "content": sent.said}]
+    return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
+
+
+Body = Callable[[Sent, bool], dict[str, Any]]
+
+ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
+    "OpenAI": ("POST", "/v1/chat/completions", _openai, False),
+    "OpenAI, streamed": ("POST", "/v1/chat/completions", _openai, True),
+    "Maitai": ("POST", "/chat/completions/serialized", _maitai, False),
+    "Maitai, streamed": ("POST", "/chat/completions/serialized", _maitai, True),
+    "stored": ("PUT", "/chat/completions/response", _stored, False),
+    "logged": ("POST", "/api/request-logs/create", _logged, False),
 }
 
 
@@ -253,15 +280,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     return Seen(statuses, len(upstream.received), secrets, tuple(left))
 
 
-def _send(client: httpx.Client, sent: Sent, path: str, stream: bool) -> httpx.Response:
-    params = {"model": sent.model, "messages": [{"role": "user", "content": sent.said}], "stream": stream} | dict(
-        sent.params
-    )
-    body = dict(sent.fields) | ({"params": params} if "serialized" in path else params)
-    headers = {"content-type": "application/json"} | dict(sent.headers)
+def _send(client: httpx.Client, sent: Sent, method: str, path: str, body: Body, stream: bool) -> httpx.Response:
+    headers = {"content-type": "application/json", **sent.headers}
     if not headers.keys() & {"authorization", "x-api-key", "X-Maitai-Api-Key"}:
         headers["authorization"] = f"Bearer {PROCESS_KEY}"
-    return client.post(path + sent.query, content=sent.spell(json.dumps(body).encode()), headers=headers)
+    content = sent.spell(json.dumps(body(sent, stream)).encode())
+    return client.request(method, path + sent.query, content=content, headers=headers)
 
 
 def _errors(response: httpx.Response, route: str) -> Iterator[tuple[str, bytes]]:
@@ -294,7 +318,7 @@ def test_the_search_finds_what_is_kept_and_what_is_hidden(seen: Seen) -> None:
 def test_most_calls_reached_the_provider(seen: Seen) -> None:
     answered = [name for name, status in seen.statuses.items() if status == 200]
     assert len(answered) > len(seen.statuses) / 2
-    assert seen.asked > len(seen.statuses) / 2
+    assert seen.asked > len(seen.statuses) / 3
 
 
 @pytest.mark.parametrize("name", list(dict.fromkeys(name for name, _, _ in _requests())))

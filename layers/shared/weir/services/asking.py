@@ -8,7 +8,7 @@ from weir.domain.errors import RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
-from weir.http.scrub import find_secrets, may_hold_secrets, scrubbed
+from weir.http.scrub import find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.services.attempt import Ask
 
 
@@ -48,7 +48,11 @@ def _ask(
             code="missing_required_parameter",
         )
     keys = provider_keys(body)
-    secrets = secrets | find_secrets(body) | set(keys.values()) if may_hold_secrets(raw) else secrets
+    keys_known = secrets | set(keys.values())
+    if holds_any(params.model, keys_known):
+        raise RequestInvalid(f"'{where}model' holds an API key.", param=f"{where}model", code="model_not_found")
+    caller_id = tags.request_id or request_id or None
+    secrets = keys_known | find_secrets(body) if may_hold_secrets(raw) else secrets
     return Ask(
         call=to_call(
             params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)
@@ -60,7 +64,7 @@ def _ask(
         secrets=secrets,
         provider_keys=keys,
         headers=_headers(params, where),
-        caller_id=tags.request_id or request_id or None,
+        caller_id=None if caller_id is not None and holds_any(caller_id, keys_known) else caller_id,
         application=tags.application_name,
         intent=tags.intent_name,
         session_id=_text(tags.session_id),

@@ -11,7 +11,7 @@ from weir.domain.errors import LedgerUnavailable, ProviderError
 from weir.domain.record import Environment, Failure, Outcome, Payload, Record
 from weir.http.chat_reply import completion_body
 from weir.http.errors import status_of
-from weir.http.scrub import erase, erase_text
+from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
 from weir.protocols import jsonbytes
 from weir.providers.client import Exchange
@@ -68,7 +68,10 @@ class Attempt:
 
 
 class Recorder:
-    """Keeps attempts. `clock` gives seconds for measuring, `now` the time of day, `new_id` an id for an instant."""
+    """Keeps attempts, without `secrets`, those of the process.
+
+    `clock` gives seconds for measuring, `now` the time of day, `new_id` an id for an instant.
+    """
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class Recorder:
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
-        self._secrets = secrets
+        self.secrets = secrets
         self._now, self._new_id, self._clock = now, new_id, clock
 
     def begin(self, ask: Ask) -> Attempt:
@@ -115,8 +118,9 @@ class Recorder:
 
     async def _put(self, attempt: Attempt, record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
-        secrets = self._secrets | attempt.ask.secrets
+        secrets = self.secrets | attempt.ask.secrets
         reply = attempt.exchange.reply
+        record = erase_record(record, secrets)
         payload = Payload(
             attempt.ask.request,
             erase(response, secrets) if response is not None else None,
@@ -143,7 +147,7 @@ class Recorder:
         )
 
     def _without_secrets(self, exc: ProviderError, ask: Ask) -> ProviderError:
-        secrets = self._secrets | ask.secrets
+        secrets = self.secrets | ask.secrets
 
         def clean(text: str | None) -> str | None:
             return None if text is None else erase_text(text, secrets)
@@ -155,7 +159,7 @@ class Recorder:
             code=clean(exc.code),
             type=clean(exc.type),
             param=clean(exc.param),
-            retry_after=exc.retry_after,
+            retry_after=clean(exc.retry_after),
         )
 
 
