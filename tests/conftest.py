@@ -2,9 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from weir.runtime.bootstrap import Runtime
 
 from tests.runtime import fixed_runtime
+from weir.runtime.bootstrap import Runtime
 
 
 @pytest.fixture

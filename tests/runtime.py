@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from weir.domain.ids import uuid7
+
+from weir.domain.ids import milliseconds, uuid7
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
 from weir.runtime.bootstrap import Runtime, open_ledger
@@ -45,8 +46,9 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
         keyring=Keyring(PRINCIPALS),
         ledger=open_ledger(settings),
         environ=environ or {},
+        secrets=frozenset({KEY}),
         now=lambda: START + timedelta(seconds=next(ticks)),
-        new_id=lambda instant: uuid7(int(instant.timestamp() * 1000), next(numbers)),
+        new_id=lambda instant: uuid7(milliseconds(instant), next(numbers)),
     )
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
+
 from weir.domain.completion import NOTHING, Usage
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Failure, Payload, Record

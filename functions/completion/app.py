@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
 from weir.domain.completion import NOTHING
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route
@@ -84,7 +85,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         principal = runtime.keyring.authenticate(request.headers, "complete")
         raw = await read_body(request, runtime.settings.body_limit)
         body = parse_json(raw)
-        secrets = service.secrets | {presented_key(request.headers) or ""}
+        secrets = runtime.secrets | {presented_key(request.headers) or ""}
         if dialect == "maitai":
             return ask_maitai(raw, body, principal, secrets, request.headers.get("x-request-id"))
         return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))

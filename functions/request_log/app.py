@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated

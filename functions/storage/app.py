@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
 from weir.http.app import route
 from weir.http.chat_request import validated
 from weir.http.intake import header_id, take

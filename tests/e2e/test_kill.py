@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.weir_process import WeirProcess
 from weir.ledger import payloads
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ports import Entry
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.protocols import jsonbytes
-
-from tests.weir_process import WeirProcess
 
 ROUNDS = 20
 CALLERS = 4

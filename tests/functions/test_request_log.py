@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from functions.request_log import app as request_log
+from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, TEST_KEY, Caller
 from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
 from weir.domain.record import Failure, Payload, Record
 from weir.http.request_log_view import log_view
 from weir.http.request_logs import LogBody
 from weir.runtime.bootstrap import Runtime
-
-from functions.request_log import app as request_log
-from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, TEST_KEY, Caller
 
 CREATE = "/api/request-logs/create/"
 
@@ -327,7 +327,10 @@ def test_null_is_absent(caller: Caller, runtime: Runtime) -> None:
          {"claimed_usage": Usage(3, 4, cached=1, cache_written=2)}),
         ({"full_request": {"stream": True}}, {"stream": True}),
         ({"status_code": 429}, {"status_code": 429, "outcome": "error", "failure": Failure("reported", "", None, 429)}),
-        ({"error_message": "boom", "error_code": "e"}, {"outcome": "error", "failure": Failure("reported", "boom", "e")}),
+        (
+            {"error_message": "boom", "error_code": "e"},
+            {"outcome": "error", "failure": Failure("reported", "boom", "e")},
+        ),
         ({"status": "error"}, {"outcome": "error", "failure": Failure("reported", "")}),
         ({"error_message": "x" * 600}, {"outcome": "error", "failure": Failure("reported", "x" * 500)}),
     ],

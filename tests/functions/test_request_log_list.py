@@ -2,14 +2,14 @@ import asyncio
 from typing import Any
 
 import pytest
-from weir.http.request_log_list import REACH
-from weir.runtime.bootstrap import Runtime
-from weir.services import log as log_service
-from weir.services.log import Logs, Page
 
 from functions.request_log import app as request_log
 from tests.functions.test_request_log import an_id, log
 from tests.runtime import TEST_KEY, Caller
+from weir.http.request_log_list import REACH
+from weir.runtime.bootstrap import Runtime
+from weir.services import log as log_service
+from weir.services.log import Logs, Page
 
 LIST = "/api/request-logs/list/"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from weir.domain.completion import Usage
-from weir.domain.ids import uuid7
-from weir.domain.record import Payload, Record
-from weir.runtime.bootstrap import Runtime
 
 from functions.request_log import app as request_log
 from functions.storage import app as storage
 from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, TEST_KEY, Caller
+from weir.domain.completion import Usage
+from weir.domain.ids import uuid7
+from weir.domain.record import Payload, Record
+from weir.runtime.bootstrap import Runtime
 
 PATH = "/chat/completions/response"
 

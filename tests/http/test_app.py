@@ -1,4 +1,5 @@
 import pytest
+
 from weir.domain.errors import RequestInvalid
 from weir.http.app import parse_json
 

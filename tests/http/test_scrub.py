@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from weir.domain.record import Record
 from weir.http.scrub import ERASED, erase, erase_record, find_secrets, scrubbed
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+
+from tests.infra import template
 from weir.http.app import create_app
 from weir.ledger.keys import payload_blob_key
 from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
-
-from tests.infra import template
 
 FUNCTIONS = template.resources("AWS::Serverless::Function")
 FOLDERS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
-from weir.ledger import aws
-from weir.ledger.ports import RecordStore
 
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
+from weir.ledger import aws
+from weir.ledger.ports import RecordStore
 
 _names = count()
 

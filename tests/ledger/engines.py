@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from botocore.exceptions import EndpointConnectionError
+
+from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ports import BlobStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
-
-from tests.infra import template
 
 
 class Engine(Protocol):

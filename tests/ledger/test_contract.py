@@ -9,13 +9,13 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests import strategies
+from tests.ledger.engines import Engine
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Record
 from weir.ledger.ports import Entry, Kept, RecordStore
-
-from tests import strategies
-from tests.ledger.engines import Engine
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
 HOUR = 3_600_000

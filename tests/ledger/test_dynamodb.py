@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from tests.ledger.engines import DynamoDBAndS3, puts
+from tests.ledger.test_contract import HOUR, NOON, keep, record
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.ledger.dynamodb import DynamoDBRecordStore, open_dynamodb
 from weir.ledger.keys import shard_of
 from weir.ledger.ports import Entry, Kept
 from weir.ledger.s3 import open_s3
-
-from tests.ledger.engines import DynamoDBAndS3, puts
-from tests.ledger.test_contract import HOUR, NOON, keep, record
 
 
 @pytest.fixture

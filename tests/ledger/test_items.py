@@ -8,13 +8,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from tests import strategies
 from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
 from weir.domain.record import Failure, Payload, Record
 from weir.ledger import payloads
 from weir.ledger.items import from_item, to_item
-
-from tests import strategies
 
 ID = uuid7(1_767_225_600_123, 7)
 SMALLEST = Record(

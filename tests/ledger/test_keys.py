@@ -1,6 +1,8 @@
 """Keys tell every name from every other, and keep each in its own partition."""
 
 from hypothesis import example, given
+
+from tests import strategies
 from weir.domain.ids import uuid7
 from weir.ledger.keys import (
     caller_key,
@@ -11,8 +13,6 @@ from weir.ledger.keys import (
     payload_key,
     record_key,
 )
-
-from tests import strategies
 
 ID = uuid7(1_767_225_600_000, 0)
 OTHER_ID = uuid7(1_767_225_600_000, 1)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
+
 from weir.domain.errors import ProviderError
 from weir.domain.events import StreamEvent
 from weir.protocols import jsonbytes

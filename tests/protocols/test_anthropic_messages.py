@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from weir.domain.chat import ChatCall, Message
 from weir.domain.completion import Choice, Completion, Text, Thinking, ToolCall, Usage
 from weir.domain.errors import (

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.session import Session
+
 from weir.domain.chat import ChatCall, Message, Tool
 from weir.domain.completion import AnswerPart, Choice, Completion, Text, Thinking, ToolCall, Usage
 from weir.domain.errors import (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.session import Session
 from botocore.validate import ParamValidator
+
 from weir.domain.chat import (
     ChatCall,
     Media,

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+
+from tests.protocols.laws import assert_cuts_do_not_matter, assert_every_prefix_fails, events_of, sse
 from weir.domain.chat import ChatCall, Media, Message, Reasoning, ResponseFormat, Tool, ToolChoice, Unknown, UnknownTool
 from weir.domain.completion import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from weir.domain.errors import (
@@ -24,8 +26,6 @@ from weir.protocols import jsonbytes
 from weir.protocols.base import WireProtocol
 from weir.protocols.cohere_chat import CohereChat, CohereDialect
 from weir.protocols.cohere_chat_v1 import CohereChatV1
-
-from tests.protocols.laws import assert_cuts_do_not_matter, assert_every_prefix_fails, events_of, sse
 
 HELLO = (Message("user", (Text("Hello"),)),)
 V2 = CohereChat(CohereDialect())

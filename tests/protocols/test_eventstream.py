@@ -9,6 +9,7 @@ import pytest
 from botocore.eventstream import EventStreamBuffer
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weir.protocols.eventstream import (
     MAX_PAYLOAD,
     EventStreamMessage,

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from weir.domain.completion import Choice, Completion, Text, Thinking, ToolCall, Usage
 from weir.domain.errors import (
     MalformedReply,

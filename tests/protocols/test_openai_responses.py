@@ -9,6 +9,8 @@ import pytest
 from openai.types.responses import ResponseInputItemParam
 from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
+
+from tests.protocols.laws import assert_cuts_do_not_matter, assert_every_prefix_fails, events_of, sse
 from weir.domain.chat import (
     ChatCall,
     Media,
@@ -53,8 +55,6 @@ from weir.protocols.responses_dialect import (
     XAI,
     ResponsesDialect,
 )
-
-from tests.protocols.laws import assert_cuts_do_not_matter, assert_every_prefix_fails, events_of, sse
 
 SEAL = "reasoning.encrypted_content"
 HELLO = (Message("user", (Text("Hello"),)),)

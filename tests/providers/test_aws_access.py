@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
 from weir.domain.errors import ProviderAuthFailed
 from weir.providers.aws_access import (
     BearerAccess,

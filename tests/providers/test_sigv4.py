@@ -10,6 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weir.providers.sigv4 import AwsCredentials, sign
 
 NOW = datetime(2026, 3, 9, 23, 59, 58, tzinfo=UTC)

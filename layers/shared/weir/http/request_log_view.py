@@ -132,7 +132,7 @@ def _as_called(payload: Payload) -> dict[str, Any]:
         response = _object(payload.response)
         fields["full_response"] = response
         fields |= _answer(response)
-    elif payload.reply:
+    if payload.reply:  # the provider's own bytes, as far as they came
         fields["provider_reply"] = payload.reply.decode(errors="replace")
     return fields
 

@@ -83,7 +83,7 @@ class Recorder:
         clock: Callable[[], float],
     ) -> None:
         self._ledger = ledger
-        self.secrets = secrets
+        self._secrets = secrets
         self._now, self._new_id, self._clock = now, new_id, clock
 
     def begin(self, ask: Ask) -> Attempt:
@@ -118,7 +118,7 @@ class Recorder:
 
     async def _put(self, attempt: Attempt, record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
-        secrets = self.secrets | attempt.ask.secrets
+        secrets = self._secrets | attempt.ask.secrets
         reply = attempt.exchange.reply
         record = erase_record(record, secrets)
         payload = Payload(
@@ -147,7 +147,7 @@ class Recorder:
         )
 
     def _without_secrets(self, exc: ProviderError, ask: Ask) -> ProviderError:
-        secrets = self.secrets | ask.secrets
+        secrets = self._secrets | ask.secrets
 
         def clean(text: str | None) -> str | None:
             return None if text is None else erase_text(text, secrets)

@@ -30,11 +30,6 @@ class Completions:
         self._client = client
         self._recorder = recorder
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        """The keys of the process: its own, and those for its providers."""
-        return self._recorder.secrets
-
     def begin(self, ask: Ask) -> Attempt:
         return self._recorder.begin(ask)
 
