@@ -1,7 +1,8 @@
 """How events fold into an answer."""
 
-import pytest
+from collections.abc import Iterator
 
+import pytest
 from weir.domain.completion import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from weir.domain.events import (
     ChoiceFields,
@@ -152,8 +153,9 @@ def test_half_an_answer_can_be_looked_at() -> None:
 
 
 def test_what_the_events_raise_passes_through() -> None:
-    def broken() -> object:
+    def broken() -> Iterator[StreamEvent]:
+        yield TextDelta(0, "half")
         raise LookupError("from the wire")
 
     with pytest.raises(LookupError, match="from the wire"):
-        collect(broken() for _ in range(1))  # type: ignore[misc]
+        collect(broken())
