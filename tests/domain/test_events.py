@@ -28,7 +28,7 @@ def folded(*events: StreamEvent) -> Choice:
 
 
 def test_a_whole_answer_folds_into_one_completion() -> None:
-    events = [
+    events: list[StreamEvent] = [
         Described("fp_1", "default", {"region": "eu"}),
         Started("chatcmpl-1", "m-1", 1_750_000_000),
         TextDelta(0, "It is "),
