@@ -42,9 +42,15 @@ _CONTENT = frozenset(
         "choices",
         "message_content",
         "content",
+        "parameters",
+        "schema",
+        "input_schema",
     }
 )
-"""What was said between caller and model is kept to the letter, but for known secrets: it is not ours to edit."""
+"""What was said between caller and model is kept to the letter, but for known secrets: it is not ours to edit.
+
+So are JSON schemas: the words of a tool's parameter called `headers` ("string") are no secrets to be erased everywhere.
+"""
 
 _SHORTEST = 6
 """A shorter text is no key, and erasing it everywhere would tear holes into ordinary words."""
@@ -86,7 +92,7 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
 
 
 def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
-    """The JSON text of `body` without credentials: `raw` itself, its parsed form being `body`, when it holds none."""
+    """The JSON text of `body` without credentials: `raw` itself, its parsed form being `body`, if no name hints at any."""
     known = tuple(secrets)
     if may_hold_secrets(raw):
         raw = jsonbytes.dumps(_without(body))
@@ -95,9 +101,7 @@ def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
 
 def erase(raw: bytes, secrets: Iterable[str]) -> bytes:
     """`raw` without the secrets, in each form in which JSON can hold them."""
-    for secret in secrets:
-        if len(secret) < _SHORTEST:
-            continue
+    for secret in _longest_first(secrets):
         for form in {secret.encode(), jsonbytes.dumps(secret)[1:-1]}:
             if form in raw:
                 raw = raw.replace(form, ERASED.encode())
@@ -105,10 +109,14 @@ def erase(raw: bytes, secrets: Iterable[str]) -> bytes:
 
 
 def erase_text(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, ERASED)
+    for secret in _longest_first(secrets):
+        text = text.replace(secret, ERASED)
     return text
+
+
+def _longest_first(secrets: Iterable[str]) -> list[str]:
+    """A secret that begins another one would leave the other's end behind."""
+    return sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
 
 
 def _without(value: Any, *, inside: bool = False) -> Any:
