@@ -106,7 +106,7 @@ class ProviderClient:
 
 
 def _headers(target: Target, wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
-    headers = {name: value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
+    headers = {name.lower(): value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
     headers |= wire.headers
     headers["content-type"] = "application/json"
     match target.provider.auth:
