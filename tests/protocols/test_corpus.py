@@ -39,10 +39,14 @@ VENDOR_WORDS = frozenset({"service_tier", "annotations"})
 
 @dataclass(frozen=True)
 class Spoken:
-    """How an API of the recordings is spoken here, and a second reading of its answers."""
+    """How an API of the recordings is spoken here, and a second reading of its answers.
+
+    `tolerated` is how many recordings in a hundred may fail: none, unless the reasons are known and written beside it.
+    """
 
     protocol: Callable[[Exchange], WireProtocol]
     read: Callable[[Exchange], Reading]
+    tolerated: int = 0
 
 
 def openai_like(exchange: Exchange) -> WireProtocol:
@@ -187,6 +191,6 @@ def test_recorded_answers_reach_the_caller_as_they_were_given(api: str) -> None:
     asked = len(recorded) - len(left_out)
     told = f"{asked - len(failed)} of {asked} recordings of {api} pass, {len(left_out)} are out of scope"
     logger.info(told)
-    assert len(failed) <= asked / 100, (
+    assert len(failed) <= asked * SPOKEN[api].tolerated / 100, (
         told + "\n" + "\n".join(f"{id}: {found[0][:400]}" for id, found in failed.items())
     )
