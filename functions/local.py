@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from weir.http.app import create_app
-from weir.runtime.bootstrap import Runtime, bootstrap
 
 from functions.completion import app as completion
 from functions.request_log import app as request_log
 from functions.storage import app as storage
+from weir.http.app import create_app
+from weir.runtime.bootstrap import Runtime, bootstrap
 
 
 def build(runtime: Runtime) -> FastAPI:

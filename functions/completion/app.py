@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+
 from weir.domain.completion import NOTHING
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route
@@ -12,6 +13,7 @@ from weir.http.auth import presented_key
 from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, error_event
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.errors import Dialect, error_reply, openai_error
+from weir.http.intake import header_id
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, response_line
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
@@ -84,9 +86,10 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         principal = runtime.keyring.authenticate(request.headers, "complete")
         raw = await read_body(request, runtime.settings.body_limit)
         body = parse_json(raw)
-        secrets = frozenset({presented_key(request.headers) or ""})
+        secrets = runtime.secrets | {presented_key(request.headers) or ""}
         if dialect == "maitai":
-            return ask_maitai(raw, body, principal, secrets, request.headers.get("x-request-id"))
+            request_id = header_id(request, "x-request-id", secrets)
+            return ask_maitai(raw, body, principal, secrets, request_id)
         return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))
 
     route(

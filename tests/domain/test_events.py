@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from weir.domain.completion import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from weir.domain.events import (
     ChoiceFields,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weir.domain.ids import instant_of, is_uuid7, uuid7
 
 milliseconds = st.integers(0, int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000))

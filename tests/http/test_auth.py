@@ -1,6 +1,7 @@
 """Who is calling."""
 
 import pytest
+
 from weir.domain.errors import Unauthorized
 from weir.http.auth import Keyring, Principal, presented_key
 

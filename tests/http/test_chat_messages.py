@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from weir.domain.chat import Media, Message, Part, Unknown
 from weir.domain.completion import Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid

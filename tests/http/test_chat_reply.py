@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from weir.domain.completion import Choice, Completion, FinishReason, Refusal, Text, Thinking, ToolCall, Usage
 from weir.domain.events import (
     ChoiceFields,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from weir.domain.chat import ChatCall, Message, Reasoning, ResponseFormat, Tool, ToolChoice, UnknownTool
 from weir.domain.completion import Text
 from weir.domain.errors import RequestInvalid

@@ -13,17 +13,18 @@ from typing import TypeVar
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import ValidationError
+
+from tests.corpus import ABSENT, Exchange, exchanges
+from tests.protocols import openai_chat_reading
+from tests.protocols.openai_chat_reading import Reading, read_replies
 from weir.domain.completion import Completion
 from weir.domain.errors import ProviderError
 from weir.domain.events import StreamEvent, collect
 from weir.http.chat_reply import DONE, ChunkEncoder, completion_body
 from weir.protocols import jsonbytes
 from weir.protocols.base import WireProtocol, decode
+from weir.protocols.openai_chat import OpenAIChat
 from weir.providers.catalog import CATALOG, own_provider
-
-from tests.corpus import ABSENT, Exchange, exchanges
-from tests.protocols import openai_chat_reading
-from tests.protocols.openai_chat_reading import Reading, read_replies
 
 Value = TypeVar("Value")
 logger = logging.getLogger(__name__)
@@ -50,8 +51,11 @@ class Spoken:
 
 
 def openai_like(exchange: Exchange) -> WireProtocol:
-    known = {provider.name: provider for provider in CATALOG}
-    return (known.get(exchange.provider) or own_provider(exchange.provider, exchange.url)).protocol
+    """The vendor's own dialect; to the letter for those whose usual API is another one."""
+    known = {vendor.name: vendor for vendor in CATALOG}
+    vendor = known.get(exchange.provider)
+    usual = vendor.apis[""]({}) if vendor is not None else None
+    return usual if isinstance(usual, OpenAIChat) else own_provider(exchange.provider, exchange.url).apis[""]({})
 
 
 SPOKEN = {"chat.completions": Spoken(openai_like, openai_chat_reading.read)}

@@ -8,22 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from weir.domain.chat import ChatCall
-from weir.domain.completion import Completion, Text, Thinking, ToolCall
-from weir.domain.errors import (
-    MalformedReply,
-    ProviderAuthFailed,
-    ProviderError,
-    ProviderRejected,
-    ProviderThrottled,
-    ProviderTimeout,
-    ProviderUnavailable,
-)
-from weir.domain.events import Started, StreamEvent, collect
-from weir.http.chat_messages import to_messages
-from weir.http.chat_reply import ChunkEncoder, completion_body
-from weir.protocols.base import WireProtocol, decode
-from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
 
 from tests.protocols.openai_chat_cases import (
     CASES,
@@ -46,6 +30,22 @@ from tests.protocols.openai_chat_cases import (
     streamed,
     whole,
 )
+from weir.domain.chat import ChatCall
+from weir.domain.completion import Completion, Text, Thinking, ToolCall
+from weir.domain.errors import (
+    MalformedReply,
+    ProviderAuthFailed,
+    ProviderError,
+    ProviderRejected,
+    ProviderThrottled,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from weir.domain.events import Started, StreamEvent, collect
+from weir.http.chat_messages import to_messages
+from weir.http.chat_reply import ChunkEncoder, completion_body
+from weir.protocols.base import WireProtocol, decode
+from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
 
 
 def events(stream: bytes, protocol: OpenAIChat = VENDOR) -> list[StreamEvent]:

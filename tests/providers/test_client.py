@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+
+from tests.protocols.openai_chat_cases import CASES, HELLO, streamed
 from weir.domain.chat import ChatCall, Message
 from weir.domain.completion import Text
 from weir.domain.errors import (
@@ -21,11 +23,10 @@ from weir.domain.errors import (
 from weir.domain.events import StreamEvent, collect
 from weir.protocols.base import WireRequest
 from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
-from weir.providers.catalog import Auth, Provider
+from weir.providers.access import KeyAccess, KeyHeader
+from weir.providers.catalog import Provider
 from weir.providers.client import Exchange, ProviderClient
 from weir.providers.registry import Target
-
-from tests.protocols.openai_chat_cases import CASES, HELLO, streamed
 
 CALL = ChatCall(model="m", messages=(Message("user", (Text("Hi"),)),))
 PLAIN = next(case for case in CASES if case.name == "plain")
@@ -33,9 +34,10 @@ Answer = Callable[[httpx.Request], httpx.Response]
 Result = TypeVar("Result")
 
 
-def target(auth: Auth = "bearer", key: str | None = "canary-1") -> Target:
+def target(header: KeyHeader = "authorization", key: str | None = "canary-1") -> Target:
+    provider = Provider(name="vendor", base_url="https://vendor.example/v1", apis={}, variable="VENDOR")
     protocol = OpenAIChat(OpenAIDialect(provider="vendor", ends_with_done=True))
-    return Target(Provider(name="vendor", base_url="https://vendor.example/v1", protocol=protocol, auth=auth), "m", key)
+    return Target(provider, protocol, "m", KeyAccess(header, key))
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -43,15 +45,11 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def complete(answer: Answer, exchange: Exchange, at: Target | None = None, **headers: str) -> Any:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        return await ProviderClient(http).complete(at or target(), CALL, exchange, headers)
+    return await ProviderClient(httpx.MockTransport(answer)).complete(at or target(), CALL, exchange, headers)
 
 
 async def stream(answer: Answer, exchange: Exchange, seen: list[StreamEvent]) -> None:
-    async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http,
-        ProviderClient(http).stream(target(), CALL, exchange) as pieces,
-    ):
+    async with ProviderClient(httpx.MockTransport(answer)).stream(target(), CALL, exchange) as pieces:
         async for events in pieces:
             seen += events
 
@@ -86,24 +84,25 @@ def test_the_call_is_sent_and_the_answer_read_and_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("auth", "key", "header"),
+    ("place", "key", "header"),
     [
-        ("bearer", "canary-1", ("authorization", "Bearer canary-1")),
+        ("authorization", "canary-1", ("authorization", "Bearer canary-1")),
         ("x-api-key", "canary-1", ("x-api-key", "canary-1")),
         ("api-key", "canary-1", ("api-key", "canary-1")),
         ("x-goog-api-key", "canary-1", ("x-goog-api-key", "canary-1")),
-        ("none", "canary-1", None),
-        ("bearer", None, None),
+        ("authorization", None, None),
     ],
 )
-def test_the_key_is_in_its_header_and_nowhere_else(auth: Auth, key: str | None, header: tuple[str, str] | None) -> None:
+def test_the_key_is_in_its_header_and_nowhere_else(
+    place: KeyHeader, key: str | None, header: tuple[str, str] | None
+) -> None:
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
         return httpx.Response(200, content=PLAIN.body)
 
-    run(complete(answer, Exchange(), target(auth, key)))
+    run(complete(answer, Exchange(), target(place, key)))
     assert [(n, v) for n, v in sent[0].headers.items() if "canary" in v] == ([header] if header else [])
     assert "canary" not in str(sent[0].url)
 
@@ -138,8 +137,7 @@ def test_the_protocols_own_header_wins_however_the_caller_spells_it() -> None:
         sent.append(request)
         return httpx.Response(200, content=PLAIN.body)
 
-    there = target()
-    versioned = replace(there, provider=replace(there.provider, protocol=Versioned(OpenAIDialect(provider="vendor"))))
+    versioned = replace(target(), protocol=Versioned(OpenAIDialect(provider="vendor")))
     run(complete(answer, Exchange(), versioned, **{"Vendor-Version": "2"}))
     assert sent[0].headers.get_list("vendor-version") == ["1"]
 

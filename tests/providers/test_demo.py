@@ -5,15 +5,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
+
 from weir.domain.chat import ChatCall, Message, ResponseFormat, Tool, ToolChoice
 from weir.domain.completion import Completion, Text, ToolCall, Usage
 from weir.domain.events import StreamEvent, collect
-from weir.providers.catalog import DEMO
 from weir.providers.client import Exchange, ProviderClient
 from weir.providers.demo import DemoTransport
-from weir.providers.registry import Target
+from weir.providers.registry import Registry
 
 SAID = "This is Weir's demo, no model was called. You said: Good morning"
 HI = ChatCall(model="echo", messages=(Message("user", (Text("Good morning"),)),))
@@ -40,14 +39,13 @@ def both(call: ChatCall) -> Completion:
     """The whole answer, which the stream must equal."""
 
     async def ask() -> tuple[Completion, list[StreamEvent]]:
-        async with httpx.AsyncClient(transport=DemoTransport()) as http:
-            client, target = ProviderClient(http), Target(DEMO, "echo", None)
-            whole = await client.complete(target, call, Exchange())
-            events: list[StreamEvent] = []
-            async with client.stream(target, replace(call, stream=True), Exchange()) as pieces:
-                async for piece in pieces:
-                    events += piece
-            return whole, events
+        client, target = ProviderClient(DemoTransport()), Registry.from_environ({}).resolve("demo/echo", {})
+        whole = await client.complete(target, call, Exchange())
+        events: list[StreamEvent] = []
+        async with client.stream(target, replace(call, stream=True), Exchange()) as pieces:
+            async for piece in pieces:
+                events += piece
+        return whole, events
 
     whole, events = asyncio.run(ask())
     assert collect(events) == whole

@@ -1,9 +1,10 @@
 """Record ids: UUID version 7 (RFC 9562, section 5.7), whose first 48 bits are the Unix time in milliseconds."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _RANDOM_BITS = 74
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def uuid7(milliseconds: int, random: int) -> str:
@@ -15,6 +16,11 @@ def uuid7(milliseconds: int, random: int) -> str:
     value |= 0b10 << 62
     value |= bits & ((1 << 62) - 1)
     return str(uuid.UUID(int=value))
+
+
+def milliseconds(instant: datetime) -> int:
+    """Whole milliseconds since 1970 of an aware datetime, exactly: floating point would lose one now and then."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def is_uuid7(text: str) -> bool:

@@ -19,6 +19,10 @@ from weir.protocols import jsonbytes
 
 logger = logging.getLogger("weir.http")
 
+_WRAPPINGS = 10
+_SAFE_DEPTH = 180
+"""Brackets in a body, up to which it cannot be nested too deeply for the parser's limit of about 200."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -41,6 +45,12 @@ class WeirApp(FastAPI):
     What that stack is for is done elsewhere: errors become answers in `answering`, bodies are limited in `read_body`.
     Trailing slashes are taken off before routing, so nothing redirects.
     """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         router = self.router
@@ -139,6 +149,17 @@ def _too_large(limit: int) -> RequestTooLarge:
 def parse_json(body: bytes) -> Any:
     """Raises RequestInvalid; the text itself is never repeated in the message."""
     try:
-        return jsonbytes.loads(body)
+        value = jsonbytes.loads(body)
     except jsonbytes.InvalidJSON as exc:
         raise RequestInvalid(f"The request body is not valid JSON: {exc}.", code="invalid_json") from None
+    if body.count(b"[") + body.count(b"{") > _SAFE_DEPTH:
+        _check_depth(body)
+    return value
+
+
+def _check_depth(body: bytes) -> None:
+    """A body is stored inside other objects and must be readable there."""
+    try:
+        jsonbytes.loads(b"[" * _WRAPPINGS + body + b"]" * _WRAPPINGS)
+    except jsonbytes.InvalidJSON:
+        raise RequestInvalid("The request body is nested too deeply.", code="invalid_json") from None

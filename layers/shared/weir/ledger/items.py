@@ -1,14 +1,16 @@
 """A Record as the JSON text that every engine stores. Absent means None; nothing is ever stored as a made-up zero."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from weir.domain.completion import NOTHING, Usage
+from weir.domain.ids import milliseconds
 from weir.domain.record import Failure, Record
 from weir.protocols import jsonbytes
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = (
     "id",
     "workspace",
@@ -50,7 +52,7 @@ _USAGE = (
 
 def to_item(record: Record) -> bytes:
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
-    item["created_at"] = int(record.created_at.timestamp() * 1000)
+    item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
         item["failure"] = {
             name: value
@@ -75,7 +77,7 @@ def from_item(text: bytes | str) -> Record:
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
-        created_at=datetime.fromtimestamp(item["created_at"] / 1000, UTC),
+        created_at=_EPOCH + timedelta(milliseconds=item["created_at"]),
         failure=None if failure is None else Failure(**failure),
         claimed_usage=None if usage is None else Usage(**usage),
         claimed_cost=_decimal(item.get("claimed_cost")),

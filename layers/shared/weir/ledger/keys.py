@@ -1,24 +1,67 @@
 """Where everything lies, and which question each key answers.
 
-Engine keys (DynamoDB; SQLite has the same access patterns as primary keys):
+Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as primary keys):
 
-    put once / get by id     PK = <workspace>#<day>#<shard>   SK = r#<id>     record, at most a few hundred bytes
-                             PK = the same                    SK = p#<id>     payload, gzip, while small
+    put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, normally < 1 KB,
+                                                                            and `blob_key` if its payload is a blob
+                             pk = the same                    sk = p#<id>   `content`, the payload, gzip, while small
         The day is read from the id (UUIDv7), the shard is a hash of it: no index is needed to find a record.
-    newest first             one Query per active day and shard, descending on SK between r# bounds
-    which days are active    PK = <workspace>#days            SK = <day>      put once per container and day
-    get by the caller's id   PK = <workspace>#id#<caller id>  SK = a          holds our id; put first, conditionally,
-                                                                              which is the idempotency check
+    newest first             one Query per active day and shard, descending on sk below r#
+    which days are active    pk = <workspace>#days            sk = <day>    put once per process and day, before the
+                                                                            first record of the day
+    get by the caller's id   pk = <workspace>#id#<caller id>  sk = a        `id`, ours; put first, conditionally,
+                                                                            which is the idempotency check
+
+The number of shards is fixed for the life of a table: another number looks for the same id elsewhere. A workspace and
+a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
+
+An attempt that stores its record under an id claimed by an earlier attempt, which died, puts the payload at its own
+p#<id> in the claimed id's partition and names it in the record's `payload_id`: two attempts never share a payload item,
+so the record that wins has the payload that came with it.
 
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
 """
 
+import hashlib
 import zlib
 from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import quote
 
 from weir.domain.ids import instant_of
+
+RECORD_PREFIX = "r#"
+
+_LONGEST_NAME = 200
+"""Characters of an encoded name; a DynamoDB key takes 2048 bytes in all, a file's name 255."""
+
+
+class Key(NamedTuple):
+    pk: str
+    sk: str
+
+
+def record_key(workspace: str, id: str, shards: int) -> Key:
+    """Raises ValueError if the id is not a UUID version 7; so does everything here that takes an id of ours."""
+    return Key(day_partition(workspace, day_of(id), shard_of(id, shards)), f"{RECORD_PREFIX}{id}")
+
+
+def payload_key(workspace: str, id: str, shards: int, payload_id: str | None = None) -> Key:
+    return Key(day_partition(workspace, day_of(id), shard_of(id, shards)), f"p#{payload_id or id}")
+
+
+def day_partition(workspace: str, day: str, shard: int) -> str:
+    return f"{_quoted(workspace)}#{day}#{shard}"
+
+
+def days_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#days"
+
+
+def caller_key(workspace: str, caller_id: str) -> Key:
+    return Key(f"{_quoted(workspace)}#id#{_quoted(caller_id)}", "a")
 
 
 def day_of(id: str) -> str:
@@ -35,4 +78,15 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def payload_blob_key(workspace: str, id: str) -> str:
-    return f"payloads/{workspace}/{day_of(id)}/{id}.json.gz"
+    folder = _quoted(workspace)
+    if folder in (".", ".."):  # as a folder it would be another one
+        folder = folder.replace(".", "%2E")
+    return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+
+
+def _quoted(name: str) -> str:
+    """Without '#' and '/', and different for every name. A hash stands for what is too long."""
+    text = quote(name, safe="")
+    if len(text) <= _LONGEST_NAME:
+        return text
+    return f"={hashlib.sha256(name.encode()).hexdigest()}"  # '=' itself is always encoded

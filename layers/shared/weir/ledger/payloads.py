@@ -31,10 +31,13 @@ def from_bytes(content: bytes) -> Payload:
     """Raises ValueError when the bytes are not a payload."""
     if not content.startswith(_FIXED_HEADER):
         raise ValueError("not a gzip member")
-    fields = jsonbytes.loads(gzip.decompress(content))
+    try:
+        fields = jsonbytes.loads(gzip.decompress(content))
+    except (EOFError, OSError, zlib.error) as exc:
+        raise ValueError("not a whole gzip member") from exc
     reply = fields.get("reply")
     raw = reply.encode() if reply is not None else None
     if "reply_base64" in fields:
         raw = base64.b64decode(fields["reply_base64"])
-    response = fields.get("response")
-    return Payload(jsonbytes.dumps(fields["request"]), jsonbytes.dumps(response) if response is not None else None, raw)
+    response = jsonbytes.dumps(fields["response"]) if "response" in fields else None
+    return Payload(jsonbytes.dumps(fields["request"]), response, raw)

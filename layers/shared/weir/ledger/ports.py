@@ -32,7 +32,8 @@ class RecordStore(Protocol):
 
         The same `record.id`, or the same `record.caller_id` in the workspace, is the same record: the first one stays.
         If an earlier attempt claimed a caller_id and died before its record was stored, the record is stored under
-        the id claimed then, which is the one returned. The future raises LedgerUnavailable when the engine refuses.
+        the id claimed then, which is the one returned. The future raises LedgerUnavailable when the engine refuses;
+        it cannot be cancelled.
         """
         ...
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
@@ -30,7 +30,11 @@ CREATE TABLE IF NOT EXISTS caller_ids (
 """
 _LARGEST_BATCH = 512
 
-_Submitted = tuple[Entry, "Future[Kept]"]
+
+class _Submitted(NamedTuple):
+    entry: Entry
+    item: bytes
+    future: "Future[Kept]"
 
 
 class SQLiteRecordStore:
@@ -51,11 +55,12 @@ class SQLiteRecordStore:
     def submit(self, entry: Entry) -> "Future[Kept]":
         future: Future[Kept] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
+        item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
         with self._guard:
             if self._closed:
                 future.set_exception(LedgerUnavailable("The ledger is closed."))
             else:
-                self._queue.put((entry, future))
+                self._queue.put(_Submitted(entry, item, future))
         return future
 
     def get(self, workspace: str, id: str) -> Entry | None:
@@ -135,21 +140,21 @@ class SQLiteRecordStore:
     def _commit(self, connection: sqlite3.Connection, batch: list[_Submitted]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            kept = [_put(connection, entry) for entry, _ in batch]
+            kept = [_put(connection, submitted.entry, submitted.item) for submitted in batch]
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            for _, future in batch:
+            for submitted in batch:
                 refusal = LedgerUnavailable("The ledger cannot be written.")
                 refusal.__cause__ = exc
-                future.set_exception(refusal)
+                submitted.future.set_exception(refusal)
             return
-        for (_, future), result in zip(batch, kept, strict=True):
-            future.set_result(result)
+        for submitted, result in zip(batch, kept, strict=True):
+            submitted.future.set_result(result)
 
 
-def _put(connection: sqlite3.Connection, entry: Entry) -> Kept:
+def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
     record = entry.record
     if record.caller_id is not None:
         claimed = connection.execute(
@@ -162,7 +167,7 @@ def _put(connection: sqlite3.Connection, entry: Entry) -> Kept:
             return Kept(id, new=False)
     put = connection.execute(
         "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)",
-        (record.workspace, record.id, to_item(record), entry.blob_key),
+        (record.workspace, record.id, item, entry.blob_key),
     )
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat. Departures of single vendor
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, Completion, FinishReason
@@ -70,7 +71,7 @@ _MESSAGE = frozenset({"content", "tool_calls", "function_call", *_THINKING_FIELD
 
 @dataclass(frozen=True, slots=True)
 class OpenAIChat:
-    """Chat Completions in one vendor's dialect."""
+    """Chat Completions in one vendor's dialect. `path` may hold `{model}`, the name quoted (Azure's deployments)."""
 
     dialect: OpenAIDialect
     path: str = "/chat/completions"
@@ -85,7 +86,7 @@ class OpenAIChat:
 
     def render(self, call: ChatCall) -> WireRequest:
         body, dropped = openai_request.render(call, self.dialect)
-        return WireRequest(self.path, body, NOTHING, dropped)
+        return WireRequest(self.path.replace("{model}", quote(call.model, safe="")), body, NOTHING, dropped)
 
     def parse(self, body: bytes) -> Completion:
         return collect(reading(self._whole(body), self.provider, body))

@@ -1,13 +1,17 @@
-"""The vendors, a row each: where it is, how it takes a key, which format it speaks and how it departs from it."""
+"""The vendors, a row each: where it is, how it takes a key, which formats it speaks and how it departs from them."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import quote
 
+from weir.domain.completion import NOTHING
 from weir.protocols.base import WireProtocol
-from weir.protocols.openai_chat import OpenAIChat
-from weir.protocols.openai_request import OpenAIDialect
+from weir.providers.access import KeyHeader
 
-Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
+Environ = Mapping[str, str]
+MakeProtocol = Callable[[Environ], WireProtocol]
+"""Imports a protocol and gives it its dialect; called when the first call needs it, so that no other call pays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,22 +19,25 @@ class Provider:
     """One vendor.
 
     `base_url` means what it means in the vendor's own SDK; the protocol's path is appended to it. `tail` is what people
-    also write at its end (`/v1`) although the path begins with it; it is then not sent twice. `keyless`: works without
-    a key. `bare` are the beginnings of model names that are routed here without `provider/` before them.
+    also write at its end (`/v1`) although the path begins with it; it is then not sent twice.
+    `apis` are the formats by the name that selects them in `provider/<api>/model`; "" is the usual one. `families`
+    sends model names by their beginnings to another than the usual one.
+    `key`: the header that carries the key; "aws" is a signature, "google" a token or a key, "none" neither.
+    `keyless`: works without a key. `bare` are the beginnings of model names that are routed here without `provider/`.
+    `variable` begins its environment variables, `<variable>_API_KEY` and `<variable>_BASE_URL`.
+    `models` is the path that lists its models, "" if it has none we can read.
     """
 
     name: str
     base_url: str
-    protocol: WireProtocol
-    auth: Auth = "bearer"
+    apis: Mapping[str, MakeProtocol]
+    families: Mapping[str, str] = field(default_factory=dict)
+    key: KeyHeader | Literal["aws", "google", "none"] = "authorization"
     tail: str = ""
     keyless: bool = False
     bare: tuple[str, ...] = ()
-
-    @property
-    def variable(self) -> str:
-        """The beginning of its environment variables: `<variable>_API_KEY` and `<variable>_BASE_URL`."""
-        return self.name.upper().replace("-", "_")
+    variable: str
+    models: str = "/models"
 
     def at(self, base_url: str) -> "Provider":
         """The same vendor at another address."""
@@ -38,132 +45,293 @@ class Provider:
         return replace(self, base_url=base_url.removesuffix(self.tail) if self.tail else base_url)
 
 
-DEMO = Provider(
-    name="demo",
-    base_url="http://demo.invalid",  # never leaves the process: providers/demo.py answers
-    protocol=OpenAIChat(OpenAIDialect(provider="demo", ends_with_done=True)),
-    auth="none",
-    keyless=True,
-)
+def chat(provider: str, path: str = "/chat/completions", **dialect: Any) -> MakeProtocol:
+    """Chat Completions; `dialect` are fields of OpenAIDialect."""
+
+    def make(_: Environ) -> WireProtocol:
+        from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
+
+        return OpenAIChat(OpenAIDialect(provider=provider, **dialect), path)
+
+    return make
+
+
+def responses_of(dialect: str, path: str = "/responses") -> MakeProtocol:
+    """OpenAI's Responses API in one of the dialects of responses_dialect.py."""
+
+    def make(_: Environ) -> WireProtocol:
+        from weir.protocols import responses_dialect
+        from weir.protocols.openai_responses import OpenAIResponses
+
+        return OpenAIResponses(getattr(responses_dialect, dialect), path)
+
+    return make
+
+
+def responses(provider: str, path: str = "/responses", **dialect: Any) -> MakeProtocol:
+    """OpenAI's Responses API; `dialect` are fields of ResponsesDialect."""
+
+    def make(_: Environ) -> WireProtocol:
+        from weir.protocols.openai_responses import OpenAIResponses
+        from weir.protocols.responses_dialect import ResponsesDialect
+
+        return OpenAIResponses(ResponsesDialect(provider=provider, **dialect), path)
+
+    return make
+
+
+def _anthropic(_: Environ) -> WireProtocol:
+    from weir.protocols.anthropic_messages import AnthropicMessages
+    from weir.protocols.anthropic_request import ANTHROPIC
+
+    return AnthropicMessages(ANTHROPIC)
+
+
+def _anthropic_on_vertex(environ: Environ) -> WireProtocol:
+    from weir.protocols.anthropic_messages import AnthropicMessages
+    from weir.protocols.anthropic_request import vertex
+
+    return AnthropicMessages(vertex(*vertex_place(environ)))
+
+
+def _anthropic_on_bedrock(_: Environ) -> WireProtocol:
+    from weir.protocols.anthropic_messages import AnthropicMessages
+    from weir.protocols.anthropic_request import BEDROCK
+
+    return AnthropicMessages(BEDROCK)
+
+
+def _gemini(_: Environ) -> WireProtocol:
+    from weir.protocols.gemini import Gemini
+    from weir.protocols.gemini_request import GeminiDialect
+
+    return Gemini(GeminiDialect(provider="gemini"))
+
+
+def _gemini_on_vertex(environ: Environ) -> WireProtocol:
+    from weir.protocols.gemini import Gemini
+    from weir.protocols.gemini_request import GeminiDialect
+
+    project, location = vertex_place(environ)
+    return Gemini(
+        GeminiDialect(provider="vertex", platform="vertex", version="v1beta1", project=project, location=location)
+    )
+
+
+def _converse(_: Environ) -> WireProtocol:
+    from weir.protocols.bedrock_converse import BedrockConverse, BedrockDialect
+
+    return BedrockConverse(BedrockDialect())
+
+
+def _cohere(_: Environ) -> WireProtocol:
+    from weir.protocols.cohere_chat import CohereChat, CohereDialect
+
+    return CohereChat(CohereDialect())
+
+
+def _cohere_v1(_: Environ) -> WireProtocol:
+    from weir.protocols.cohere_chat import CohereDialect
+    from weir.protocols.cohere_chat_v1 import CohereChatV1
+
+    return CohereChatV1(CohereDialect())
+
+
+def _azure_chat(environ: Environ) -> WireProtocol:
+    """By deployment with a dated api-version, or Azure's v1 API, which has neither."""
+    from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
+
+    version = azure_version(environ)
+    by_deployment = f"/openai/deployments/{{model}}/chat/completions?api-version={quote(version)}"
+    return OpenAIChat(
+        OpenAIDialect(provider="azure", metadata=True, developer=True, thinking_field=None, ends_with_done=True),
+        "/openai/v1/chat/completions" if version == "v1" else by_deployment,
+    )
+
+
+def azure_version(environ: Environ) -> str:
+    """`v1`, or a date. 2024-10-21 is the last dated version that Azure calls generally available."""
+    return environ.get("AZURE_OPENAI_API_VERSION") or environ.get("OPENAI_API_VERSION") or "2024-10-21"
+
+
+def vertex_place(environ: Environ) -> tuple[str, str]:
+    """Project and location."""
+    project = environ.get("VERTEX_PROJECT") or environ.get("GOOGLE_CLOUD_PROJECT") or ""
+    return project, environ.get("VERTEX_LOCATION") or environ.get("GOOGLE_CLOUD_LOCATION") or "global"
+
+
+def vertex_endpoint(environ: Environ) -> str:
+    location = vertex_place(environ)[1]
+    return f"https://{'' if location == 'global' else location + '-'}aiplatform.googleapis.com"
+
+
+_ROW = ("keyless", "bare", "tail", "models")
+
+
+def openai_like(
+    name: str, base_url: str, *, prefix: str = "", also: Mapping[str, MakeProtocol] = NOTHING, **fields: Any
+) -> Provider:
+    """A vendor that follows OpenAI: `fields` of Provider go to the row, all others to its Chat Completions dialect."""
+    row = {key: fields.pop(key) for key in _ROW if key in fields}
+    return Provider(
+        name=name,
+        base_url=base_url,
+        apis={"": chat(name, prefix + "/chat/completions", **fields), **also},
+        variable=name.upper().replace("-", "_"),
+        **{"models": prefix + "/models", **row},
+    )
+
+
+DEMO = replace(openai_like("demo", "http://demo.invalid", keyless=True, models="", ends_with_done=True), key="none")
+"""Never leaves the process: providers/demo.py answers."""
 
 CATALOG: tuple[Provider, ...] = (
     DEMO,
-    Provider(
-        name="openai",
-        base_url="https://api.openai.com/v1",
-        protocol=OpenAIChat(
-            OpenAIDialect(provider="openai", metadata=True, developer=True, thinking_field=None, ends_with_done=True)
-        ),
+    openai_like(
+        "openai",
+        "https://api.openai.com/v1",
+        also={"responses": responses_of("OPENAI")},
         bare=("gpt-", "chatgpt-", "o1", "o3", "o4"),
+        metadata=True,
+        developer=True,
+        thinking_field=None,
+        ends_with_done=True,
     ),
     Provider(
-        name="groq",
-        base_url="https://api.groq.com",
-        protocol=OpenAIChat(
-            OpenAIDialect(provider="groq", thinking_field="reasoning", ends_with_done=True),
-            "/openai/v1/chat/completions",
-        ),
+        name="azure",
+        base_url="https://azure-openai.invalid",
+        apis={"": _azure_chat, "responses": responses_of("AZURE", "/openai/v1/responses")},
+        key="api-key",
         tail="/openai/v1",
+        variable="AZURE_OPENAI",
+        models="",
     ),
     Provider(
-        name="deepseek",
-        base_url="https://api.deepseek.com",
-        protocol=OpenAIChat(OpenAIDialect(provider="deepseek", max_tokens_field="max_tokens", ends_with_done=True)),
+        name="anthropic",
+        base_url="https://api.anthropic.com",
+        apis={"": _anthropic},
+        key="x-api-key",
+        tail="/v1",
+        bare=("claude-",),
+        variable="ANTHROPIC",
+        models="/v1/models?limit=1000",
+    ),
+    Provider(
+        name="gemini",
+        base_url="https://generativelanguage.googleapis.com",
+        apis={"": _gemini},
+        key="x-goog-api-key",
+        bare=("gemini-",),
+        variable="GEMINI",
+        models="/v1beta/models?pageSize=1000",
+    ),
+    Provider(
+        name="vertex",
+        base_url="https://aiplatform.googleapis.com",
+        apis={"": _gemini_on_vertex, "anthropic": _anthropic_on_vertex},
+        families={"claude": "anthropic"},
+        key="google",
+        variable="VERTEX",
+        models="",
+    ),
+    Provider(
+        name="bedrock",
+        base_url="https://bedrock-runtime.us-east-1.amazonaws.com",
+        apis={"": _converse, "invoke": _anthropic_on_bedrock},
+        key="aws",
+        variable="BEDROCK",
+        models="",
+    ),
+    Provider(
+        name="cohere",
+        base_url="https://api.cohere.com",
+        apis={"": _cohere, "v1": _cohere_v1},
+        bare=("command-", "c4ai-"),
+        variable="COHERE",
+        models="/v1/models?page_size=1000",
+    ),
+    openai_like(
+        "groq",
+        "https://api.groq.com",
+        prefix="/openai/v1",
+        tail="/openai/v1",
+        thinking_field="reasoning",
+        ends_with_done=True,
+    ),
+    openai_like(
+        "deepseek",
+        "https://api.deepseek.com",
+        also={"responses": responses_of("DEEPSEEK")},
         bare=("deepseek-",),
+        max_tokens_field="max_tokens",
+        ends_with_done=True,
     ),
-    Provider(
-        name="mistral",
-        base_url="https://api.mistral.ai",
-        protocol=OpenAIChat(
-            OpenAIDialect(
-                provider="mistral",
-                max_tokens_field="max_tokens",
-                seed_field="random_seed",
-                metadata=True,
-                stream_options=False,
-                thinking_field=None,
-                ends_with_done=True,
-            ),
-            "/v1/chat/completions",
-        ),
+    openai_like(
+        "mistral",
+        "https://api.mistral.ai",
+        prefix="/v1",
         tail="/v1",
         bare=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-", "open-mi"),
+        max_tokens_field="max_tokens",
+        seed_field="random_seed",
+        metadata=True,
+        stream_options=False,
+        thinking_field=None,
+        ends_with_done=True,
     ),
-    Provider(
-        name="xai",
-        base_url="https://api.x.ai/v1",
-        protocol=OpenAIChat(OpenAIDialect(provider="xai", ends_with_done=True)),
+    openai_like(
+        "xai",
+        "https://api.x.ai/v1",
+        also={"responses": responses_of("XAI")},
         bare=("grok-",),
+        ends_with_done=True,
     ),
-    Provider(
-        name="together",
-        base_url="https://api.together.xyz/v1",
-        protocol=OpenAIChat(OpenAIDialect(provider="together", max_tokens_field="max_tokens", ends_with_done=True)),
+    openai_like("together", "https://api.together.xyz/v1", max_tokens_field="max_tokens", ends_with_done=True),
+    openai_like("fireworks", "https://api.fireworks.ai/inference/v1", bare=("accounts/",), ends_with_done=True),
+    openai_like(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        also={"responses": responses_of("OPENROUTER")},
+        reasoning="object",
+        thinking_field="reasoning",
+        thinking_details=True,
+        ends_with_done=True,
     ),
-    Provider(
-        name="fireworks",
-        base_url="https://api.fireworks.ai/inference/v1",
-        protocol=OpenAIChat(OpenAIDialect(provider="fireworks", ends_with_done=True)),
-        bare=("accounts/",),
-    ),
-    Provider(
-        name="openrouter",
-        base_url="https://openrouter.ai/api/v1",
-        protocol=OpenAIChat(
-            OpenAIDialect(
-                provider="openrouter",
-                reasoning="object",
-                thinking_field="reasoning",
-                thinking_details=True,
-                ends_with_done=True,
-            )
-        ),
-    ),
-    Provider(
-        name="cerebras",
-        base_url="https://api.cerebras.ai",
-        protocol=OpenAIChat(OpenAIDialect(provider="cerebras", thinking_field="reasoning"), "/v1/chat/completions"),
-        tail="/v1",
-    ),
-    Provider(
-        name="sambanova",
-        base_url="https://api.sambanova.ai/v1",
-        protocol=OpenAIChat(OpenAIDialect(provider="sambanova", max_tokens_field="max_tokens", ends_with_done=True)),
-    ),
-    Provider(
-        name="perplexity",
-        base_url="https://api.perplexity.ai",
-        protocol=OpenAIChat(
-            OpenAIDialect(
-                provider="perplexity", max_tokens_field="max_tokens", stream_options=False, thinking_field=None
-            )
-        ),
+    openai_like("cerebras", "https://api.cerebras.ai", prefix="/v1", tail="/v1", thinking_field="reasoning"),
+    openai_like("sambanova", "https://api.sambanova.ai/v1", max_tokens_field="max_tokens", ends_with_done=True),
+    openai_like(
+        "perplexity",
+        "https://api.perplexity.ai",
         bare=("sonar",),
+        models="",
+        max_tokens_field="max_tokens",
+        stream_options=False,
+        thinking_field=None,
     ),
-    Provider(
-        name="ollama",
-        base_url="http://localhost:11434/v1",
-        protocol=OpenAIChat(
-            OpenAIDialect(
-                provider="ollama", max_tokens_field="max_tokens", thinking_field="reasoning", ends_with_done=True
-            )
-        ),
+    openai_like(
+        "ollama",
+        "http://localhost:11434/v1",
         keyless=True,
+        max_tokens_field="max_tokens",
+        thinking_field="reasoning",
+        ends_with_done=True,
     ),
-    Provider(
-        name="vllm",
-        base_url="http://localhost:8000/v1",
-        protocol=OpenAIChat(OpenAIDialect(provider="vllm", ends_with_done=True)),
-        keyless=True,
-    ),
+    openai_like("vllm", "http://localhost:8000/v1", keyless=True, ends_with_done=True),
 )
+
+_OWN_RESPONSES = {
+    "copilot": "COPILOT",
+    "bedrock-mantle": "BEDROCK_MANTLE",
+    "llamacpp": "LLAMACPP",
+    "mistralrs": "MISTRALRS",
+}
+"""Servers that people name in the environment and whose Responses API is known to depart from OpenAI's."""
 
 
 def own_provider(name: str, base_url: str) -> Provider:
-    """A provider that the operator names in the environment; it speaks OpenAI's format, to the letter."""
-    return Provider(
-        name=name,
-        base_url=base_url.rstrip("/"),
-        protocol=OpenAIChat(OpenAIDialect(provider=name, metadata=True, developer=True)),
-        keyless=True,
+    """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
+    known = _OWN_RESPONSES.get(name)
+    also = responses_of(known) if known else responses(name, metadata=True, developer=True)
+    return openai_like(
+        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, metadata=True, developer=True
     )

@@ -1,18 +1,32 @@
 """The only HTTP client. Sends what a protocol rendered, hands over what arrives, keeps every byte of it."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 
+from weir import __version__
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, Completion
-from weir.domain.errors import MalformedReply, ProviderError, ProviderTimeout, ProviderUnavailable
+from weir.domain.errors import (
+    MalformedReply,
+    ProviderError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    provider_error_class,
+)
 from weir.domain.events import StreamEvent
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
+from weir.providers.access import Access
+from weir.providers.catalog import Provider
 from weir.providers.registry import Target
+
+_USER_AGENT = f"weir/{__version__}"
 
 _HOP_HEADERS = frozenset(
     {
@@ -47,10 +61,25 @@ class Exchange:
 
 
 class ProviderClient:
-    """`http` is the process's one AsyncClient, with its timeouts and transport; see runtime/bootstrap."""
+    """Speaks to providers over httpx's transports, not its AsyncClient.
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    What the client adds is not wanted here: cookies that would travel between callers, redirects that would carry keys
+    elsewhere, environment lookups. `local` are other transports for single providers, by name: those that answer
+    inside the process, or are particular about the spelling of a URL. `now` dates signatures.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        timeout: httpx.Timeout | None = None,
+        local: Mapping[str, httpx.AsyncBaseTransport] = NOTHING,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._transport = transport
+        self._local = local
+        self._now = now
+        self._timeout = (timeout or httpx.Timeout(600, connect=10)).as_dict()
 
     async def complete(
         self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
@@ -61,7 +90,7 @@ class ProviderClient:
         reply = exchange.reply or b""
         if response.status_code >= 400:
             raise _refusal(target, response, reply)
-        return target.provider.protocol.parse(reply)
+        return target.protocol.parse(reply)
 
     @asynccontextmanager
     async def stream(
@@ -75,25 +104,50 @@ class ProviderClient:
             if response.status_code >= 400:
                 await _read(response, exchange, target.provider.name)
                 raise _refusal(target, response, exchange.reply or b"")
-            yield _events(response, exchange, target.provider.protocol.decoder(), target.provider.name)
+            yield _events(response, exchange, target.protocol.decoder(), target.provider.name)
 
-    def _answer(
+    @asynccontextmanager
+    async def _answer(
         self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str]
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        wire = target.provider.protocol.render(call)
+    ) -> AsyncIterator[httpx.Response]:
+        wire = target.protocol.render(call)
         exchange.dropped = wire.dropped
-        request = self._http.build_request(
-            "POST",
-            target.provider.base_url + wire.path,
-            content=jsonbytes.dumps(wire.body),
-            headers=_headers(target, wire, headers),
-        )
-        return self._sent(request, exchange, target.provider.name)
+        body = jsonbytes.dumps(wire.body)
+        request = await self._request("POST", target.provider, target.access, wire.path, body, _headers(wire, headers))
+        async with self._sent(request, exchange, target.provider.name) as response:
+            yield response
+
+    async def _request(
+        self, method: str, provider: Provider, access: Access, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> httpx.Request:
+        url = provider.base_url + path
+        if access.waits:
+            proof = await asyncio.to_thread(access.headers, method, url, headers, body, self._now())
+        else:
+            proof = access.headers(method, url, headers, body, self._now())
+        extensions = {"timeout": self._timeout}
+        return httpx.Request(method, url, headers={**headers, **proof}, content=body, extensions=extensions)
+
+    async def get_json(self, provider: Provider, access: Access, path: str, timeout_s: float) -> Any:
+        """What `GET` of a path answers. Raises ProviderError."""
+        exchange = Exchange()
+        request = await self._request("GET", provider, access, path, b"", {"accept": "application/json"})
+        request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
+        async with self._sent(request, exchange, provider.name) as response:
+            await _read(response, exchange, provider.name)
+        if response.status_code != 200:
+            raise provider_error_class(response.status_code)(
+                f"{provider.name} answered with status {response.status_code}.", provider=provider.name
+            )
+        try:
+            return jsonbytes.loads(exchange.reply or b"")
+        except jsonbytes.InvalidJSON as exc:
+            raise MalformedReply(f"{provider.name} sent something else than JSON.", provider=provider.name) from exc
 
     @asynccontextmanager
     async def _sent(self, request: httpx.Request, exchange: Exchange, provider: str) -> AsyncIterator[httpx.Response]:
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._local.get(provider, self._transport).handle_async_request(request)
         except httpx.TimeoutException as exc:
             raise ProviderTimeout(f"{provider} did not answer in time.", provider=provider) from exc
         except httpx.HTTPError as exc:
@@ -105,20 +159,9 @@ class ProviderClient:
             await response.aclose()
 
 
-def _headers(target: Target, wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
+def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
     headers = {name.lower(): value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
-    headers |= wire.headers
-    headers["content-type"] = "application/json"
-    match target.provider.auth:
-        case _ if target.key is None:
-            pass
-        case "bearer":
-            headers["authorization"] = f"Bearer {target.key}"
-        case "none":
-            pass
-        case name:
-            headers[name] = target.key
-    return headers
+    return {**headers, **wire.headers, "content-type": "application/json", "user-agent": _USER_AGENT}
 
 
 async def _read(response: httpx.Response, exchange: Exchange, provider: str) -> None:
@@ -158,4 +201,4 @@ def _broken(exc: httpx.HTTPError, provider: str) -> ProviderError:
 
 
 def _refusal(target: Target, response: httpx.Response, body: bytes) -> ProviderError:
-    return target.provider.protocol.error(response.status_code, response.headers, body)
+    return target.protocol.error(response.status_code, response.headers, body)

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from weir.domain.errors import ModelUnknown, ProviderAuthFailed
-from weir.providers.catalog import CATALOG, Provider, own_provider
+from weir.protocols.base import WireProtocol
+from weir.providers.access import Access, KeyAccess, google_access
+from weir.providers.catalog import CATALOG, DEMO, Environ, Provider, own_provider, vertex_endpoint, vertex_place
 
 _NOT_PROVIDERS = frozenset({"WEIR", "MAITAI", "KEYWORDSAI", "RESPAN", "AWS"})
 DEMO_MODELS = ("demo/echo",)
@@ -13,59 +15,57 @@ DEMO_MODELS = ("demo/echo",)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where one call goes: a provider, the model's name there, and the key (None for a keyless provider)."""
+    """Where one call goes: a provider, the format to speak, the model's name there, and the proof of who we are."""
 
     provider: Provider
+    protocol: WireProtocol
     model: str
-    key: str | None
+    access: Access
 
 
 class Registry:
-    """Built once from the environment; see the local contract in docs/providers.md."""
+    """Built once from the environment; docs/providers.md says how."""
 
-    def __init__(self, providers: Mapping[str, Provider], keys: Mapping[str, str]) -> None:
+    def __init__(self, providers: Mapping[str, Provider], keys: Mapping[str, str], environ: Environ) -> None:
         self._providers = dict(providers)
         self._keys = dict(keys)
+        self._environ = environ
+        self._protocols: dict[tuple[str, str], WireProtocol] = {}
+        self._aws: Access | None = None
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], catalog: tuple[Provider, ...] = CATALOG) -> "Registry":
+    def from_environ(cls, environ: Environ, catalog: tuple[Provider, ...] = CATALOG) -> "Registry":
         """The catalogue at the operator's addresses, and one more for every other `<NAME>_BASE_URL` + `_API_KEY`."""
         providers: dict[str, Provider] = {}
         keys: dict[str, str] = {}
         for provider in catalog:
-            base_url = environ.get(f"{provider.variable}_BASE_URL")
+            base_url = _base_url(provider, environ)
             providers[provider.name] = provider.at(base_url) if base_url else provider
             if key := environ.get(f"{provider.variable}_API_KEY"):
                 keys[provider.name] = key
+        taken = {provider.variable for provider in catalog} | _NOT_PROVIDERS
         for variable, base_url in environ.items():
             prefix = variable.removesuffix("_BASE_URL")
-            name = prefix.lower().replace("_", "-")
-            if prefix == variable or prefix in _NOT_PROVIDERS or name in providers or not base_url:
+            if prefix == variable or not prefix or prefix in taken or not base_url:
                 continue
             if key := environ.get(f"{prefix}_API_KEY"):
+                name = prefix.lower().replace("_", "-")
                 providers[name] = own_provider(name, base_url)
                 keys[name] = key
-        return cls(providers, keys)
+        return cls(providers, keys, environ)
 
     @property
-    def usable(self) -> tuple[Provider, ...]:
-        """The providers that can be called: with a key, or at work without one at an address the operator gave."""
-        return tuple(p for p in self._providers.values() if p.name in self._keys or p.auth == "none")
+    def providers(self) -> tuple[Provider, ...]:
+        return tuple(self._providers.values())
 
-    @property
-    def secrets(self) -> frozenset[str]:
-        return frozenset(self._keys.values())
+    def has_key(self, provider: Provider) -> bool:
+        return provider.name in self._keys
 
-    def key_of(self, provider: Provider) -> str | None:
-        return self._keys.get(provider.name)
-
-    def resolve(self, name: str, keys: Mapping[str, str]) -> Target:
-        """What `provider/model`, or a well-known bare name, means. `keys` are the caller's own, by provider name.
-
-        Raises ModelUnknown with the nearest names, ProviderAuthFailed when no key is at hand.
-        """
-        provider, model = self._named(name)
-        key = keys.get(provider.name) or self._keys.get(provider.name)
+    def access(self, provider: Provider, key: str | None = None) -> Access:
+        """By the caller's own `key`, or by the operator's. Raises ProviderAuthFailed when there is neither."""
+        key = key or self._keys.get(provider.name)
+        if provider.key == "aws":
+            return self._aws_access(key)
         if key is None and not provider.keyless:
             raise ProviderAuthFailed(
                 f"No API key for {provider.name}: set {provider.variable}_API_KEY where Weir runs, "
@@ -75,13 +75,51 @@ class Registry:
                 code="provider_key_missing",
                 param="model",
             )
-        return Target(provider, model, None if provider.auth == "none" else key)
+        if provider.key == "none":
+            return KeyAccess("authorization", None)
+        if provider.key == "google":
+            return google_access(key or "")
+        return KeyAccess(provider.key, key)
+
+    def resolve(self, name: str, keys: Mapping[str, str]) -> Target:
+        """What `provider/model`, `provider/<api>/model` or a well-known bare name means. `keys`: the caller's own.
+
+        Raises ModelUnknown with the nearest names, ProviderAuthFailed when no key is at hand.
+        """
+        provider, model = self._named(name)
+        api, _, rest = model.partition("/")
+        if not api or not rest or api not in provider.apis:
+            api, rest = next((a for start, a in provider.families.items() if model.startswith(start)), ""), model
+        return Target(provider, self._protocol(provider, api), rest, self.access(provider, keys.get(provider.name)))
+
+    def _protocol(self, provider: Provider, api: str) -> WireProtocol:
+        protocol = self._protocols.get((provider.name, api))
+        if protocol is None:
+            if provider.name == "vertex" and not vertex_place(self._environ)[0]:
+                raise ProviderAuthFailed(
+                    "Vertex needs a project: set VERTEX_PROJECT (and VERTEX_LOCATION) where Weir runs.",
+                    provider="vertex",
+                    status=401,
+                    code="provider_project_missing",
+                    param="model",
+                )
+            protocol = self._protocols[provider.name, api] = provider.apis[api](self._environ)
+        return protocol
+
+    def _aws_access(self, key: str | None) -> Access:
+        from weir.providers.aws_access import BearerAccess, bedrock_access, bedrock_region
+
+        if key is not None:
+            return BearerAccess(key)
+        if self._aws is None:
+            self._aws = bedrock_access(self._environ, bedrock_region(self._environ) or "us-east-1")
+        return self._aws
 
     def _named(self, name: str) -> tuple[Provider, str]:
         prefix, slash, rest = name.partition("/")
         provider = self._providers.get(prefix)
         if provider is not None and slash and rest:
-            if provider.name == "demo" and name not in DEMO_MODELS:
+            if provider.name == DEMO.name and name not in DEMO_MODELS:
                 raise ModelUnknown(name, DEMO_MODELS)
             return provider, rest
         for provider in self._providers.values():
@@ -92,7 +130,22 @@ class Registry:
     def _nearest(self, prefix: str, rest: str) -> tuple[str, ...]:
         near = difflib.get_close_matches(prefix.lower(), self._providers, n=3, cutoff=0.6)
         if rest and near:
-            return tuple(f"{name}/{rest[:100]}" if name != "demo" else DEMO_MODELS[0] for name in near)
+            return tuple(f"{name}/{rest[:100]}" if name != DEMO.name else DEMO_MODELS[0] for name in near)
         bare = [start for provider in self._providers.values() for start in provider.bare]
         starts = difflib.get_close_matches(prefix.split("-")[0] + "-", bare, n=2, cutoff=0.6)
         return tuple(f"{start.rstrip('-')}-…" for start in starts) or DEMO_MODELS
+
+
+def _base_url(provider: Provider, environ: Environ) -> str | None:
+    given = environ.get(f"{provider.variable}_BASE_URL")
+    match provider.name:
+        case "bedrock":
+            from weir.providers.aws_access import bedrock_endpoint, bedrock_region
+
+            return given or bedrock_endpoint(environ, bedrock_region(environ) or "us-east-1")
+        case "vertex":
+            return given or vertex_endpoint(environ)
+        case "azure":
+            return given or environ.get("AZURE_OPENAI_ENDPOINT")
+        case _:
+            return given

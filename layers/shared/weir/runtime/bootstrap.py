@@ -7,36 +7,36 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from weir.domain.ids import uuid7
+from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.runtime.settings import Settings, SettingsInvalid
 
 if TYPE_CHECKING:
-    import httpx
-
+    from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
 
 WORKSPACE = "default"
 """The workspace of the key in WEIR_API_KEY."""
 
+_SECRET_ENDS = ("_API_KEY", "_SECRET_ACCESS_KEY", "_SESSION_TOKEN", "_BEARER_TOKEN_BEDROCK")
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What every function may use. `now` gives UTC instants, `new_id` record ids for an instant."""
+    """What every function may use. `now` gives UTC instants in whole milliseconds, `new_id` record ids for an instant.
+
+    `secrets` must never be stored or shown, whoever sends them.
+    """
 
     settings: Settings
     keyring: Keyring
     ledger: Ledger
     environ: Mapping[str, str]
+    secrets: frozenset[str]
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
-
-    @property
-    def secrets(self) -> frozenset[str]:
-        """What must never be stored or shown, whoever sends it."""
-        return frozenset({self.settings.api_key}) if self.settings.api_key else frozenset()
 
 
 def bootstrap(environ: Mapping[str, str]) -> Runtime:
@@ -49,13 +49,24 @@ def bootstrap(environ: Mapping[str, str]) -> Runtime:
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
         ledger=open_ledger(settings),
         environ=environ,
-        now=lambda: datetime.now(UTC),
+        secrets=environment_secrets(environ),
+        now=now,
         new_id=new_id,
     )
 
 
+def now() -> datetime:
+    instant = datetime.now(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 def new_id(instant: datetime) -> str:
-    return uuid7(int(instant.timestamp() * 1000), secrets.randbits(74))
+    return uuid7(milliseconds(instant), secrets.randbits(74))
+
+
+def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
+    """The values of the variables that hold keys, by the ends of their names."""
+    return frozenset(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDS))
 
 
 def open_ledger(settings: Settings) -> Ledger:
@@ -74,7 +85,6 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def completions(runtime: Runtime) -> "Completions":
     """The completion service with its provider client; only the functions that call providers import it."""
-    from weir.providers.client import ProviderClient
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
     from weir.services.attempt import Recorder
@@ -83,31 +93,30 @@ def completions(runtime: Runtime) -> "Completions":
     registry = Registry.from_environ(runtime.environ)
     recorder = Recorder(
         runtime.ledger,
-        runtime.secrets | registry.secrets,
+        runtime.secrets,
         now=runtime.now,
         new_id=runtime.new_id,
         clock=time.perf_counter,
     )
-    http = open_http(runtime.settings)
-    return Completions(registry, ProviderClient(http), recorder, ModelList(registry, http, time.monotonic))
+    client = open_client(runtime.settings)
+    return Completions(registry, client, recorder, ModelList(registry, client, time.monotonic))
 
 
-def open_http(settings: Settings) -> "httpx.AsyncClient":
+def open_client(settings: Settings) -> "ProviderClient":
     """The process's connections to providers. `aiohttp` carries several times the load, and takes longer to import."""
     import httpx
 
     from weir.providers.catalog import DEMO
+    from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
 
-    timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
-    transport: httpx.AsyncBaseTransport
+    limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    local: dict[str, httpx.AsyncBaseTransport] = {DEMO.name: DemoTransport()}
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport
 
+        local["bedrock"] = transport  # aiohttp spells the `%3A` of a model id as `:`, and the signature no longer holds
         transport = open_transport()
-    else:
-        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200)
-        transport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
-    return httpx.AsyncClient(
-        transport=transport, mounts={DEMO.base_url: DemoTransport()}, timeout=timeout, follow_redirects=False
-    )
+    timeout = httpx.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
+    return ProviderClient(transport, timeout=timeout, local=local)

@@ -19,11 +19,16 @@ def lambda_handler(title: str, mount: Mount) -> Handler:
 
     @cache
     def adapter() -> Callable[[Any, Any], Any]:
-        from mangum import Mangum
+        import asyncio
 
+        from mangum import Mangum
+        from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+        # One loop for the life of the container: the connections to providers belong to it.
+        asyncio.set_event_loop(asyncio.new_event_loop())
         app = create_app(title)
         mount(app, bootstrap(os.environ))
-        return Mangum(app, lifespan="off")
+        return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"])
 
     def handler(event: Mapping[str, Any], context: Any) -> Any:
         return adapter()(event, context)

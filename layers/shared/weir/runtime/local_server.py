@@ -1,5 +1,6 @@
 """`weir dev`: uvicorn on 127.0.0.1, and what a person wants to know when it is ready."""
 
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -40,6 +41,9 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=10,
     )
     server = _Server(config, _welcome(url, settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn ends well on these, and then raises them again for whoever was there before: nobody, so exit code 0
+        signal.signal(number, signal.SIG_IGN)
     server.run([listener])
     return 0 if server.started else 1
 

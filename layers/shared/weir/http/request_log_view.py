@@ -1,0 +1,187 @@
+"""A record as Keywords AI's readers see it, whichever way it came in.
+
+What a call logged is shown as it was sent. Both of their Python clients must be able to read every answer, and refuse
+more than their servers do, so three things differ (keywordsai-sdk 0.4.99, respan-api 0.1.49): what is null or an empty
+message is left out; `input`, `output` and `warnings` are texts, with JSON inside where JSON was sent; identifiers are
+texts.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from weir.domain.completion import NOTHING
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.record import Payload, Record
+from weir.http.request_logs import IDENTIFIERS, LogBody
+from weir.protocols import jsonbytes
+
+_TEXTS = ("input", "output", "warnings")
+_NEVER_EMPTY = ("completion_message", "tool_choice")
+
+_LISTS = ("completion_messages", "tool_calls", "tools")
+_OBJECTS = ("completion_message", "response_format")
+_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "n")
+
+_CHOICE_WORDS = ("auto", "none", "required")
+"""The texts that old clients read in `tool_choice`."""
+
+
+def log_row(record: Record) -> dict[str, Any]:
+    """The record's own fields, for lists. Absent ones are left out. Durations are seconds, costs US dollars."""
+    usage, failure = record.claimed_usage, record.failure
+    cost = record.claimed_cost if record.claimed_cost is not None else record.computed_cost
+    fields: dict[str, Any] = {
+        "id": record.id,
+        "unique_id": record.id,
+        "request_id": record.caller_id,
+        "timestamp": utc(record.created_at),
+        "environment": record.environment,
+        "status": "success" if record.outcome == "complete" else "failed",
+        "status_code": record.status_code,
+        "model": record.model or record.answered_model,
+        "answered_model": record.answered_model,
+        "provider_id": record.provider,
+        "stream": record.stream,
+        "cost": float(cost) if cost is not None else None,
+        "prompt_tokens": usage.prompt if usage is not None else None,
+        "completion_tokens": usage.completion if usage is not None else None,
+        "total_request_tokens": usage.total if usage is not None else None,
+        "reasoning_tokens": usage.reasoning if usage is not None else None,
+        "prompt_cache_hit_tokens": usage.cached if usage is not None else None,
+        "prompt_cache_creation_tokens": usage.cache_written if usage is not None else None,
+        "latency": _seconds(record.latency_ms),
+        "time_to_first_token": _seconds(record.first_token_ms),
+        "customer_identifier": record.customer_identifier,
+        "thread_identifier": record.session_id,
+        "session_identifier": record.session_id,
+        "metadata": record.metadata or None,
+        "error_message": (failure.message or None) if failure is not None else None,
+        "error_code": failure.code if failure is not None else None,
+        "warnings": "\n".join(record.warnings) or None,
+        "finish_reason": record.finish_reason or record.raw_finish_reason,
+        "origin": record.origin,
+        "inference_location": record.inference_location,
+        "request_type": record.request_type,
+        "outcome": record.outcome,
+        "application": record.application,
+        "intent": record.intent,
+        "session_id": record.session_id,
+        "reference_id": record.reference_id,
+        "user_id": record.user_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def log_view(record: Record, payload: Payload) -> dict[str, Any]:
+    """Everything that is kept of a call. `status`, `environment` and the ids are ours, whatever was sent."""
+    row = log_row(record)
+    said = _as_logged(_object(payload.request)) if record.origin == "request_log" else _as_called(payload)
+    owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
+    return {**row, **said, **owned}
+
+
+def utc(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds / 1000, 6)
+
+
+def _object(text: bytes) -> Mapping[str, Any]:
+    value = jsonbytes.loads(text)
+    if not isinstance(value, dict):
+        raise LedgerUnavailable("The record is there, its payload cannot be read.")
+    return value
+
+
+def _as_logged(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields without a meaning here come back whatever they are, null included."""
+    fields = {name: value for name, value in sent.items() if value is not None or name not in LogBody.model_fields}
+    for name, older in (
+        ("prompt_messages", "messages"),
+        ("latency", "generation_time"),
+        ("time_to_first_token", "ttft"),
+        ("thread_identifier", "session_identifier"),
+    ):
+        if name not in fields and older in fields:
+            fields[name] = fields[older]
+    request = fields.get("full_request")
+    for name, value in _parameters(request if request is not None else NOTHING):
+        fields.setdefault(name, value)
+    messages = fields.get("completion_messages")
+    if not fields.get("completion_message") and messages:
+        fields["completion_message"] = messages[0]
+    for name in _TEXTS:
+        if name in fields and not isinstance(fields[name], str):
+            fields[name] = jsonbytes.dumps(fields[name]).decode()
+    for name in IDENTIFIERS:
+        if name in fields:
+            fields[name] = str(fields[name])
+    return {name: value for name, value in fields.items() if value != {} or name not in _NEVER_EMPTY}
+
+
+def _as_called(payload: Payload) -> dict[str, Any]:
+    """A Chat Completions body, or Maitai's envelope around one, and the chat.completion that answered it."""
+    request = _object(payload.request)
+    inner = request.get("params")
+    params = inner if isinstance(inner, dict) else request
+    fields: dict[str, Any] = {"log_type": "chat", "full_request": request, **dict(_parameters(params))}
+    if payload.response is not None:
+        response = _object(payload.response)
+        fields["full_response"] = response
+        fields |= _answer(response)
+    if payload.reply:  # the provider's own bytes, as far as they came
+        fields["provider_reply"] = payload.reply.decode(errors="replace")
+    return fields
+
+
+def _parameters(request: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """The fields of a log that can be read out of a request; one of another type than readers expect is left there."""
+    messages = request.get("prompt_messages", request.get("messages"))
+    if _is_objects(messages):
+        yield "prompt_messages", messages
+    for name in _LISTS:
+        if request.get(name) and _is_objects(request[name]):
+            yield name, request[name]
+    for name in _OBJECTS:
+        if isinstance(value := request.get(name), dict) and value:
+            yield name, value
+    for name in _NUMBERS:
+        if isinstance(value := request.get(name), int | float) and not isinstance(value, bool):
+            yield name, value
+    if isinstance(value := request.get("stop"), str | list) and value:
+        yield "stop", value
+    if isinstance(value := request.get("stream"), bool):
+        yield "stream", value
+    match request.get("tool_choice"):
+        case {"type": str()} | str() as value if isinstance(value, dict) or value in _CHOICE_WORDS:
+            yield "tool_choice", value
+
+
+def _answer(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = response.get("choices")
+    if not isinstance(choices, list):
+        return NOTHING
+    messages = [_message(choice["message"]) for choice in choices if _has_message(choice)]
+    if not messages:
+        return NOTHING
+    fields: dict[str, Any] = {"completion_message": messages[0]}
+    if len(messages) > 1:
+        fields["completion_messages"] = messages
+    if (calls := messages[0].get("tool_calls")) and _is_objects(calls):
+        fields["tool_calls"] = calls
+    return fields
+
+
+def _has_message(choice: Any) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict) and bool(choice["message"])
+
+
+def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if value is not None}
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)

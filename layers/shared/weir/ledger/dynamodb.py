@@ -1,0 +1,230 @@
+"""The record store on DynamoDB, laid out by keys.py.
+
+What a record needs is put before the record, and the record last: its claim on the caller's id, the mark of its day,
+its payload. Whatever is missing after a crash, a record that can be read has all three.
+"""
+
+import heapq
+import math
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.ids import instant_of
+from weir.domain.record import Record
+from weir.ledger import aws
+from weir.ledger.items import from_item, to_item
+from weir.ledger.keys import (
+    RECORD_PREFIX,
+    Key,
+    caller_key,
+    day_of,
+    day_partition,
+    days_partition,
+    payload_key,
+    record_key,
+)
+from weir.ledger.ports import Entry, Kept
+
+_WRITERS = 8
+_DAYS_A_PAGE = 100  # about 4 KB, which is what one read unit buys
+_PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4)
+"""Before each attempt at the keys that a batch read left unprocessed; botocore retries whole requests only."""
+
+_Attributes = Mapping[str, Mapping[str, Any]]
+
+
+class DynamoDBRecordStore:
+    def __init__(self, client: Any, table: str, *, shards: int = 1, writers: int = _WRITERS) -> None:
+        """`client` is botocore's or boto3's low-level client; it is closed with the store."""
+        self._client = client
+        self._table = table
+        self._shards = shards
+        self._marked: set[Key] = set()
+        self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
+
+    def submit(self, entry: Entry) -> "Future[Kept]":
+        future: Future[Kept] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
+
+        def settle(work: "Future[Kept]") -> None:
+            error = work.exception()
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(work.result())
+
+        try:
+            self._pool.submit(self._keep, entry).add_done_callback(settle)
+        except RuntimeError as exc:  # the pool is shut down, or no thread can be started
+            refusal = LedgerUnavailable("The ledger is closed.")
+            refusal.__cause__ = exc
+            future.set_exception(refusal)
+        return future
+
+    def get(self, workspace: str, id: str) -> Entry | None:
+        claim = caller_key(workspace, id)
+        with aws.refused_as("The ledger cannot be read."):
+            found = self._read(claim, *self._keys(workspace, id))
+            if claim in found and (claimed := found[claim]["id"]["S"]) != id:
+                entry = self._entry(workspace, claimed, self._read(*self._keys(workspace, claimed)))
+                if entry is not None:  # else the claim's own record was never stored
+                    return entry
+            return self._entry(workspace, id, found)
+
+    def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
+        found: list[Record] = []
+        days = self._active_days(workspace, before)
+        with aws.refused_as("The ledger cannot be read."):
+            while len(found) < limit and (day := next(days, None)) is not None:
+                found += self._newest_of_day(workspace, day, limit - len(found), before)
+        return tuple(found)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+        self._client.close()
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _keep(self, entry: Entry) -> Kept:
+        record = entry.record
+        with aws.refused_as("The ledger cannot be written."):
+            id = record.id if record.caller_id is None else self._claim(record.workspace, record.caller_id, record.id)
+            if id != record.id:
+                if self._read(record_key(record.workspace, id, self._shards)):
+                    return Kept(id, new=False)
+                record = replace(record, id=id, created_at=instant_of(id))
+            self._mark_day(record)
+            attributes = {"item": {"S": to_item(record).decode()}}
+            if entry.blob_key is not None:
+                attributes["blob_key"] = {"S": entry.blob_key}
+            if entry.inline is not None:
+                self._put(
+                    payload_key(record.workspace, id, self._shards, entry.record.id), {"content": {"B": entry.inline}}
+                )
+                if id != entry.record.id:
+                    attributes["payload_id"] = {"S": entry.record.id}
+            return Kept(id, new=self._put(record_key(record.workspace, id, self._shards), attributes))
+
+    def _claim(self, workspace: str, caller_id: str, id: str) -> str:
+        """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={**_key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}},
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as exc:
+            claimed: str = exc.response["Item"]["id"]["S"]
+            return claimed
+        return id
+
+    def _mark_day(self, record: Record) -> None:
+        mark = Key(days_partition(record.workspace), day_of(record.id))
+        if mark not in self._marked:
+            self._client.put_item(TableName=self._table, Item=_key_attributes(mark))
+            self._marked.add(mark)
+
+    def _put(self, key: Key, attributes: _Attributes) -> bool:
+        """False when something lies there already; it stays."""
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item={**_key_attributes(key), **attributes},
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # -- reading, always consistent: what was acknowledged is seen ----------------------------------------------------
+
+    def _keys(self, workspace: str, id: str) -> tuple[Key, ...]:
+        try:
+            return record_key(workspace, id, self._shards), payload_key(workspace, id, self._shards)
+        except ValueError:  # not an id of ours
+            return ()
+
+    def _entry(self, workspace: str, id: str, found: Mapping[Key, _Attributes]) -> Entry | None:
+        keys = self._keys(workspace, id)
+        if not keys or keys[0] not in found:
+            return None
+        record, payload = found[keys[0]], keys[1]
+        if "payload_id" in record:
+            payload = payload_key(workspace, id, self._shards, record["payload_id"]["S"])
+            found = self._read(payload)
+        blob_key = record["blob_key"]["S"] if "blob_key" in record else None
+        inline = found[payload]["content"]["B"] if payload in found and blob_key is None else None
+        return Entry(from_item(record["item"]["S"]), inline, blob_key)
+
+    def _read(self, *keys: Key) -> dict[Key, _Attributes]:
+        """Those of the items that exist."""
+        found: dict[Key, _Attributes] = {}
+        wanted = {self._table: {"Keys": [_key_attributes(key) for key in keys], "ConsistentRead": True}}
+        for pause in _PAUSES_S:
+            time.sleep(pause)
+            reply = self._client.batch_get_item(RequestItems=wanted)
+            for item in reply["Responses"].get(self._table, ()):
+                found[Key(item["pk"]["S"], item["sk"]["S"])] = item
+            wanted = reply.get("UnprocessedKeys")
+            if not wanted:
+                return found
+        raise LedgerUnavailable("The ledger is too busy to be read.")
+
+    def _active_days(self, workspace: str, before: str | None) -> Iterator[str]:
+        condition, values = "pk = :pk", {":pk": {"S": days_partition(workspace)}}
+        if before is not None:
+            try:
+                values[":last"] = {"S": day_of(before)}
+                condition += " AND sk <= :last"
+            except ValueError:  # any text may be a bound, only it does not name a day
+                pass
+        for item in self._descending(condition, values, _DAYS_A_PAGE):
+            yield item["sk"]["S"]
+
+    def _newest_of_day(self, workspace: str, day: str, limit: int, before: str | None) -> Iterator[Record]:
+        # A shard holds limit/shards of what is asked for, give or take: a page that is seldom too short.
+        page = min(limit, limit // self._shards + math.isqrt(limit) + 1)
+        shards = []
+        for shard in range(self._shards):
+            partition = day_partition(workspace, day, shard)
+            values = {":pk": {"S": partition}, ":record": {"S": RECORD_PREFIX}}
+            start = None if before is None else Key(partition, f"{RECORD_PREFIX}{before}")
+            shards.append(self._descending("pk = :pk AND begins_with(sk, :record)", values, page, start))
+        merged = heapq.merge(*shards, key=lambda item: item["sk"]["S"], reverse=True)
+        return (from_item(item["item"]["S"]) for item in islice(merged, limit))
+
+    def _descending(
+        self, condition: str, values: _Attributes, page: int, start: Key | None = None
+    ) -> Iterator[_Attributes]:
+        """The items below `start`, page by page as they are taken; `start` need not exist."""
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+            "Limit": page,
+        }
+        last: Mapping[str, Any] | None = None if start is None else _key_attributes(start)
+        while True:
+            reply = self._client.query(**query, **({} if last is None else {"ExclusiveStartKey": last}))
+            yield from reply["Items"]
+            last = reply.get("LastEvaluatedKey")
+            if last is None:
+                return
+
+
+def open_dynamodb(table: str, *, shards: int = 1, writers: int = _WRITERS) -> DynamoDBRecordStore:
+    """`shards` is fixed for the life of the table, see keys.py."""
+    client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
+    return DynamoDBRecordStore(client, table, shards=shards, writers=writers)
+
+
+def _key_attributes(key: Key) -> dict[str, Mapping[str, Any]]:
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}

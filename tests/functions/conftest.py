@@ -1,0 +1,46 @@
+"""One running Weir, with a scripted provider behind it, for all tests of a module."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.upstream import Upstream
+from tests.weir_process import WeirProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """`http` has Weir's URL and key; `upstream` is what it knows as openai, groq and own-vendor."""
+
+    weir: WeirProcess
+    upstream: Upstream
+    http: httpx.Client
+
+    def log(self, id: str) -> dict[str, object]:
+        """What is read back under an id."""
+        answer = self.http.get(f"/api/request-logs/{id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, object] = answer.json()
+        return body
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    data: Path = tmp_path_factory.mktemp("weir")
+    with Upstream() as upstream:
+        environ = {
+            "OPENAI_API_KEY": "canary-openai-key",
+            "OPENAI_BASE_URL": f"{upstream.url}/v1",
+            "GROQ_API_KEY": "canary-groq-key",
+            "GROQ_BASE_URL": upstream.url,
+            "OWN_VENDOR_API_KEY": "canary-own-key",
+            "OWN_VENDOR_BASE_URL": f"{upstream.url}/own",
+        }
+        with (
+            WeirProcess(data, environ) as weir,
+            httpx.Client(base_url=weir.url, headers={"authorization": f"Bearer {weir.key}"}, timeout=30) as http,
+        ):
+            yield Served(weir, upstream, http)

@@ -1,0 +1,191 @@
+"""The functions as Lambda runs them: API Gateway events in, proxy answers out, the ledger on DynamoDB and S3 (moto)."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.completion import app as completion
+from functions.request_log import app as request_log
+from functions.storage import app as storage
+from tests.infra import template
+from weir.ledger import payloads
+from weir.runtime.lambda_handler import Handler, lambda_handler
+
+EVENTS = template.ROOT / "infra" / "events"
+KEY = "canary-key-of-the-event"
+FUNCTIONS = {"completion": completion, "storage": storage, "request-log": request_log}
+
+
+@pytest.fixture
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Handler]]:
+    """Fresh handlers over an empty table and bucket."""
+    environ = {
+        "AWS_ACCESS_KEY_ID": "canary-access-key",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret-access-key",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "WEIR_ENGINE": "dynamodb",
+        "WEIR_TABLE": "ledger",
+        "WEIR_BUCKET": "weir-payloads",
+        "WEIR_API_KEY": KEY,
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
+        boto3.client("s3").create_bucket(
+            Bucket="weir-payloads", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        loops: list[asyncio.AbstractEventLoop] = []
+        made = asyncio.new_event_loop
+
+        def remembered() -> asyncio.AbstractEventLoop:
+            loops.append(made())
+            return loops[-1]
+
+        monkeypatch.setattr(asyncio, "new_event_loop", remembered)
+        yield {name: lambda_handler(name, app.mount) for name, app in FUNCTIONS.items()}
+        for loop in loops:
+            loop.close()
+        asyncio.set_event_loop(None)
+
+
+def event(name: str, **changes: Any) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return {**loaded, **changes}
+
+
+def body_of(answer: Mapping[str, Any]) -> str:
+    return base64.b64decode(answer["body"]).decode() if answer["isBase64Encoded"] else str(answer["body"])
+
+
+def header(answer: Mapping[str, Any], name: str) -> str:
+    single = {key.lower(): value for key, value in (answer.get("headers") or {}).items()}
+    many = {key.lower(): values[0] for key, values in (answer.get("multiValueHeaders") or {}).items()}
+    return str({**many, **single}[name])
+
+
+def read_back(handlers: dict[str, Handler], id: str) -> dict[str, Any]:
+    path = f"/api/request-logs/{id}"
+    found = handlers["request-log"](event("request-log-list", path=path, pathParameters={"proxy": id}), None)
+    assert found["statusCode"] == 200, found["body"]
+    log: dict[str, Any] = json.loads(body_of(found))
+    return log
+
+
+def test_a_completion_is_answered_and_kept_in_the_table(handlers: dict[str, Handler]) -> None:
+    answer = handlers["completion"](event("completion"), None)
+
+    assert answer["statusCode"] == 200
+    said = json.loads(body_of(answer))["choices"][0]["message"]["content"]
+    assert said == "This is Weir's demo, no model was called. You said: Grüezi"
+    id = header(answer, "x-weir-request-id")
+    items = boto3.client("dynamodb").scan(TableName="ledger")["Items"]
+    assert {item["sk"]["S"] for item in items if id in item["sk"]["S"]} == {f"r#{id}", f"p#{id}"}
+    assert read_back(handlers, id)["completion_message"]["content"] == said
+
+
+def test_a_stream_is_complete_behind_mangum(handlers: dict[str, Handler]) -> None:
+    answer = handlers["completion"](event("completion-stream"), None)
+
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert header(answer, "content-type").startswith("text/event-stream")
+    assert answer["body"].endswith("data: [DONE]\n\n")
+    assert read_back(handlers, header(answer, "x-weir-request-id"))["stream"] is True
+
+
+def test_maitais_lines_are_text_behind_api_gateway(handlers: dict[str, Handler]) -> None:
+    answer = handlers["completion"](event("completion-maitai"), None)
+
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, False)
+    assert all("chat_completion_chunk" in json.loads(line) for line in answer["body"].splitlines())
+    assert read_back(handlers, header(answer, "x-weir-request-id"))["session_id"] == "s-1"
+
+
+def test_a_container_answers_one_call_after_the_other(handlers: dict[str, Handler]) -> None:
+    ids = {header(handlers["completion"](event("completion"), None), "x-weir-request-id") for _ in range(3)}
+    assert len(ids) == 3
+    listed = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))
+    assert {row["id"] for row in listed["results"]} == ids
+
+
+def test_a_stored_pair_is_read_back(handlers: dict[str, Handler]) -> None:
+    answer = handlers["storage"](event("storage"), None)
+
+    assert answer["statusCode"] == 200
+    log = read_back(handlers, json.loads(body_of(answer))["request_id"])
+    assert log["completion_message"] == {"role": "assistant", "content": "Salü"}
+    assert (log["inference_location"], log["request_type"], log["metadata"]) == (
+        "CLIENT",
+        "PROD",
+        {"source": "byo_client"},
+    )
+
+
+def test_a_log_is_read_back_with_every_field(handlers: dict[str, Handler]) -> None:
+    sent = event("request-log-create")
+
+    answer = handlers["request-log"](sent, None)
+
+    assert answer["statusCode"] == 200
+    made = json.loads(body_of(answer))
+    assert made["message"] == "log successful"
+    log = read_back(handlers, made["id"])
+    assert {name: log[name] for name in json.loads(sent["body"])} == json.loads(sent["body"])
+
+
+def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
+    noise = base64.b64encode(bytes(range(256)) * 4 + str(list(range(60_000))).encode()).decode()
+    sent = {"model": "m", "input": noise, "output": "x"}
+
+    made = handlers["request-log"](event("request-log-create", body=json.dumps(sent)), None)
+
+    (found,) = boto3.client("s3").list_objects_v2(Bucket="weir-payloads")["Contents"]
+    stored = boto3.client("s3").get_object(Bucket="weir-payloads", Key=found["Key"])["Body"].read()
+    assert json.loads(payloads.from_bytes(stored).request) == sent
+    assert read_back(handlers, json.loads(body_of(made))["id"])["input"] == noise
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "status"),
+    [("completion", "completion", 401), ("storage", "storage", 401), ("request-log", "request-log-create", 401)],
+)
+def test_without_the_key_nothing_is_done(handlers: dict[str, Handler], function: str, name: str, status: int) -> None:
+    loaded = event(name)
+    for headers in ("headers", "multiValueHeaders"):
+        del loaded[headers]["x-api-key"]
+
+    answer = handlers[function](loaded, None)
+
+    assert answer["statusCode"] == status
+    assert boto3.client("dynamodb").scan(TableName="ledger")["Items"] == []
+
+
+def test_a_refusing_table_is_503_for_a_log_and_no_loss_for_an_answer_that_is_paid_for(
+    handlers: dict[str, Handler],
+) -> None:
+    handlers["completion"](event("completion"), None)
+    handlers["request-log"](event("request-log-list"), None)
+    boto3.client("dynamodb").delete_table(TableName="ledger")
+
+    logged = handlers["request-log"](event("request-log-create"), None)
+    answered = handlers["completion"](event("completion"), None)
+
+    assert logged["statusCode"] == 503
+    assert (answered["statusCode"], header(answered, "x-weir-stored")) == (200, "false")
+
+
+def test_every_event_of_the_folder_is_run_here() -> None:
+    assert {path.stem for path in EVENTS.glob("*.json")} == {
+        "completion",
+        "completion-stream",
+        "completion-maitai",
+        "storage",
+        "request-log-create",
+        "request-log-list",
+    }

@@ -1,0 +1,146 @@
+"""Facts about template.yaml that a lint does not know."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from tests.infra import template
+from weir.http.app import create_app
+from weir.ledger.keys import payload_blob_key
+from weir.runtime.bootstrap import bootstrap
+from weir.runtime.settings import Settings
+
+FUNCTIONS = template.resources("AWS::Serverless::Function")
+FOLDERS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))
+GLOBALS = template.load()["Globals"]["Function"]
+
+
+def statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in FUNCTIONS.items():
+        for policy in function["Properties"].get("Policies", []):
+            for statement in policy["Statement"]:
+                yield name, statement
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_folder_of_functions_is_one_function() -> None:
+    named = [function["Properties"]["CodeUri"] for function in FUNCTIONS.values()]
+    assert len(named) == len(set(named))
+    assert {f"functions/{folder}" for folder in FOLDERS} <= set(named)
+
+
+def test_every_function_has_the_layer_the_runtime_and_the_architecture_of_the_layer() -> None:
+    (layer_name, layer), *others = template.resources("AWS::Serverless::LayerVersion").items()
+    assert not others
+    assert layer["Properties"]["CompatibleRuntimes"] == [GLOBALS["Runtime"]]
+    assert layer["Properties"]["CompatibleArchitectures"] == GLOBALS["Architectures"]
+    assert layer["Metadata"]["BuildArchitecture"] == GLOBALS["Architectures"][0]
+    assert GLOBALS["Layers"] == [{"Ref": layer_name}]
+    for function in FUNCTIONS.values():  # a function's own list would be added to the one of all
+        assert not {"Layers", "Runtime", "Architectures"} & set(function["Properties"])
+
+
+def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
+    makefile = (template.ROOT / "layers/shared/Makefile").read_text(encoding="utf-8")
+    (layer_name,) = template.resources("AWS::Serverless::LayerVersion")
+    assert f"TARGET := {GLOBALS['Runtime'].removeprefix('python')}\n" in makefile
+    assert f"\nbuild-{layer_name}:\n" in makefile
+    assert "manylinux2014_aarch64" in makefile
+    assert GLOBALS["Architectures"] == ["arm64"]
+
+
+def test_no_function_may_do_everything_or_reach_everything() -> None:
+    found = list(statements())
+    assert {name for name, _ in found} == set(FUNCTIONS)
+    for name, statement in found:
+        assert statement["Effect"] == "Allow"
+        for action in listed(statement["Action"]):
+            assert "*" not in action, name
+        for resource in listed(statement["Resource"]):
+            match resource:
+                case {"Fn::GetAtt": ["Table", "Arn"]} | {"Fn::Sub": "${Bucket.Arn}/payloads/*"}:
+                    pass
+                case _:
+                    pytest.fail(f"{name} may reach {resource}")
+
+
+def test_blobs_lie_where_the_policies_allow() -> None:
+    assert payload_blob_key("main", "01890a5d-ac96-774b-bcce-b302099a8057").startswith("payloads/")
+
+
+@pytest.mark.parametrize("type", ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
+def test_what_is_kept_outlives_the_stack(type: str) -> None:
+    found = template.resources(type)
+    assert found
+    for resource in found.values():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_the_bucket_is_private_and_takes_tls_only() -> None:
+    ((name, bucket),) = template.resources("AWS::S3::Bucket").items()
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    (policy,) = template.resources("AWS::S3::BucketPolicy").values()
+    assert policy["Properties"]["Bucket"] == {"Ref": name}
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_key_never_stands_in_the_template() -> None:
+    key = GLOBALS["Environment"]["Variables"]["WEIR_API_KEY"]
+    for choice in key["Fn::If"][1:]:
+        assert choice["Fn::Sub"].startswith("{{resolve:secretsmanager:")
+
+
+def test_the_environment_is_one_that_the_settings_read() -> None:
+    known = {field.alias or f"WEIR_{name.upper()}" for name, field in Settings.model_fields.items()}
+    variables = GLOBALS["Environment"]["Variables"]
+    assert set(variables) <= known
+    given = {name: "1" for name in variables} | {"WEIR_ENGINE": variables["WEIR_ENGINE"]}
+    assert Settings.from_environ(given).engine == "dynamodb"
+
+
+def test_no_path_belongs_to_two_functions() -> None:
+    routes = [
+        (event["Properties"]["Method"], event["Properties"]["Path"])
+        for function in FUNCTIONS.values()
+        for event in function["Properties"]["Events"].values()
+    ]
+    assert len(routes) == len(set(routes))
+    assert not [path for _, path in routes if path.endswith("/")]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Path) -> None:
+    (function,) = [found for found in FUNCTIONS.values() if found["Properties"]["CodeUri"] == f"functions/{folder}"]
+    runtime = bootstrap({"WEIR_API_KEY": "canary-key", "WEIR_DATA_DIR": str(tmp_path)})
+    app = create_app("routes")
+    ours = len(app.routes)
+    import_module(f"functions.{folder}.app").mount(app, runtime)
+    runtime.ledger.close()
+    routes = [route for route in app.routes[ours:] if isinstance(route, APIRoute)]
+    served = {(method, route.path) for route in routes for method in route.methods or ()}
+    assert served
+    events = [event["Properties"] for event in function["Properties"]["Events"].values()]
+    anything = [event["Path"].removesuffix("{proxy+}") for event in events if event["Method"] == "ANY"]
+    exact = {(event["Method"], event["Path"]) for event in events if event["Method"] != "ANY"}
+    missing = {
+        (method, path)
+        for method, path in served - exact
+        if not any(path == known or (known.endswith("/") and path.startswith(known)) for known in anything)
+    }
+    assert missing == set()
+    assert exact <= served
+
+
+def test_nothing_but_the_completion_outlasts_the_caller() -> None:
+    """API Gateway waits 29 s: a record kept after that would be one whose caller was told that it failed."""
+    waiting = {name: function["Properties"]["Timeout"] for name, function in FUNCTIONS.items()}
+    assert {name for name, seconds in waiting.items() if seconds >= 29} == {"Completion"}

@@ -1,0 +1,142 @@
+"""The engines that the contract is run over, each with the faults it can be given."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from botocore.exceptions import EndpointConnectionError
+
+from tests.infra import template
+from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.files import FileBlobStore
+from weir.ledger.ports import BlobStore, RecordStore
+from weir.ledger.s3 import S3BlobStore
+from weir.ledger.sqlite import SQLiteRecordStore
+
+
+class Engine(Protocol):
+    """One storage, empty at first. An engine joins the contract by such a class and a fixture in conftest.py."""
+
+    def open(self) -> RecordStore:
+        """Another process' view of the storage."""
+        ...
+
+    def blobs(self) -> BlobStore: ...
+
+    def refusing_records(self) -> AbstractContextManager[None]:
+        """No record can be put, whatever else can."""
+        ...
+
+    def broken(self) -> AbstractContextManager[None]:
+        """Nothing can be written or read."""
+        ...
+
+    def stalled(self) -> AbstractContextManager[None]:
+        """What is submitted waits."""
+        ...
+
+
+class SQLiteAndFiles:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "ledger.db"
+
+    def open(self) -> SQLiteRecordStore:
+        return SQLiteRecordStore(self._path)
+
+    def blobs(self) -> FileBlobStore:
+        return FileBlobStore(self._folder / "blobs")
+
+    @contextmanager
+    def refusing_records(self) -> Iterator[None]:
+        self._run("CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        yield
+        self._run("DROP TRIGGER refuse")
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        self._run("ALTER TABLE records RENAME TO records_out_of_reach")
+        yield
+        self._run("ALTER TABLE records_out_of_reach RENAME TO records")
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+
+    def _run(self, statement: str) -> None:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute(statement)
+
+
+class Wire:
+    """A botocore client through which one call passes at a time, and none that `refuses` says yes to.
+
+    moto checks a condition and puts the item in two steps; DynamoDB does it in one.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.exceptions = client.exceptions
+        self.lock = threading.Lock()
+        self.refuses: Callable[[str, Any], bool] = lambda operation, arguments: False
+        self.calls: list[tuple[str, Any]] = []
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            with self.lock:
+                self.calls.append((operation, arguments))
+                if self.refuses(operation, arguments):
+                    raise EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+                return getattr(self._client, operation)(**arguments)
+
+        return call
+
+    def close(self) -> None:
+        """The client under it serves the other tests too."""
+
+
+class DynamoDBAndS3:
+    """On any endpoint: moto's, or a server's. Table and bucket are new ones, the table as template.yaml has it."""
+
+    def __init__(self, dynamodb: Any, s3: Any, name: str, *, shards: int = 1) -> None:
+        dynamodb.create_table(TableName=name, **template.table_definition())
+        s3.create_bucket(Bucket=name)
+        self.table = name
+        self.wire = Wire(dynamodb)
+        self._s3 = Wire(s3)
+        self._shards = shards
+
+    def open(self) -> DynamoDBRecordStore:
+        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards)
+
+    def blobs(self) -> S3BlobStore:
+        return S3BlobStore(self._s3, self.table)
+
+    def refusing_records(self) -> AbstractContextManager[None]:
+        return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))
+
+    def broken(self) -> AbstractContextManager[None]:
+        return self._refusing(lambda operation, arguments: True)
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        with self.wire.lock:
+            yield
+
+    @contextmanager
+    def _refusing(self, refuses: Callable[[str, Any], bool]) -> Iterator[None]:
+        before = self.wire.refuses
+        self.wire.refuses = self._s3.refuses = refuses
+        yield
+        self.wire.refuses = self._s3.refuses = before
+
+
+def puts(operation: str, arguments: Any, prefix: str) -> bool:
+    """Whether a call puts an item whose sort key begins with `prefix`."""
+    return operation == "put_item" and arguments["Item"]["sk"]["S"].startswith(prefix)

@@ -1,0 +1,295 @@
+"""What every engine does. An engine joins by a fixture in conftest.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import strategies
+from tests.ledger.engines import Engine
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.ids import instant_of, uuid7
+from weir.domain.record import Record
+from weir.ledger.ports import Entry, Kept, RecordStore
+
+NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
+HOUR = 3_600_000
+WAIT_S = 20
+_numbers = count()
+one_engine_for_all_examples = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def record(
+    milliseconds: int = NOON,
+    random: int = 1,
+    workspace: str = "main",
+    caller_id: str | None = None,
+    model: str | None = None,
+) -> Record:
+    id = uuid7(milliseconds, random)
+    return Record(
+        id=id,
+        workspace=workspace,
+        environment="prod",
+        created_at=instant_of(id),
+        origin="storage",
+        inference_location="CLIENT",
+        caller_id=caller_id,
+        model=model,
+    )
+
+
+def keep(store: RecordStore, *entries: Entry) -> list[Kept]:
+    futures = [store.submit(entry) for entry in entries]
+    return [future.result(WAIT_S) for future in futures]
+
+
+def test_a_record_is_kept_with_its_payload(records: RecordStore) -> None:
+    entry = Entry(record(), inline=b"\x1f\x8bcontent")
+    assert keep(records, entry) == [Kept(entry.record.id, new=True)]
+    assert records.get("main", entry.record.id) == entry
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(record()),
+        Entry(record(), inline=b""),
+        Entry(record(), inline=bytes(range(256)) * 400),
+        Entry(record(), blob_key="payloads/main/20260301/x.json.gz"),
+    ],
+    ids=["no payload", "empty", "100 KB", "blob"],
+)
+def test_a_payload_lies_beside_its_record_or_in_a_blob(records: RecordStore, entry: Entry) -> None:
+    keep(records, entry)
+    assert records.get("main", entry.record.id) == entry
+
+
+@one_engine_for_all_examples
+@given(found=strategies.records(), inline=st.none() | st.binary(max_size=20))
+def test_any_record_is_read_as_it_was_written(records: RecordStore, found: Record, inline: bytes | None) -> None:
+    milliseconds = int(found.created_at.timestamp() * 1000)
+    id = uuid7(milliseconds, next(_numbers))  # examples repeat ids and callers' ids, which are kept once
+    caller_id = None if found.caller_id is None else f"{id} {found.caller_id}"
+    entry = Entry(replace(found, id=id, created_at=instant_of(id), caller_id=caller_id), inline)
+    assert keep(records, entry) == [Kept(id, new=True)]
+    assert records.get(found.workspace, id) == entry
+    if caller_id is not None:
+        assert records.get(found.workspace, caller_id) == entry
+
+
+def test_the_same_id_again_is_the_same_record(records: RecordStore) -> None:
+    first, again = Entry(record(model="first"), b"first"), Entry(record(model="again"), b"again")
+    assert keep(records, first) == [Kept(first.record.id, new=True)]
+    assert keep(records, again) == [Kept(first.record.id, new=False)]
+    assert records.get("main", first.record.id) == first
+    assert records.newest("main", limit=10) == (first.record,)
+
+
+def test_the_same_callers_id_again_is_the_same_record(records: RecordStore) -> None:
+    first = Entry(record(random=1, caller_id="order-1"), b"first")
+    again = Entry(record(NOON + 30 * HOUR, 2, caller_id="order-1"), b"again")
+    assert keep(records, first, again) == [Kept(first.record.id, new=True), Kept(first.record.id, new=False)]
+    assert records.get("main", "order-1") == first
+    assert records.get("main", again.record.id) is None
+    assert records.newest("main", limit=10) == (first.record,)
+
+
+def test_of_many_at_once_with_the_same_callers_id_one_is_kept(records: RecordStore) -> None:
+    entries = [Entry(record(random=n, caller_id="order-1", model=str(n)), b"%d" % n) for n in range(16)]
+    with ThreadPoolExecutor(16) as threads:
+        kept = list(threads.map(lambda entry: keep(records, entry)[0], entries))
+    assert [result.new for result in kept].count(True) == 1
+    (id,) = {result.id for result in kept}
+    (listed,) = records.newest("main", limit=100)
+    found = records.get("main", "order-1")
+    assert found is not None
+    assert found.record == listed
+    assert found.record.id == id
+    assert found.inline == str(found.record.model).encode()  # the payload that came with it
+
+
+def test_a_callers_id_belongs_to_its_workspace(records: RecordStore) -> None:
+    entries = [Entry(record(random=n, workspace=f"team{n}", caller_id="order-1"), b"%d" % n) for n in range(2)]
+    assert [kept.new for kept in keep(records, *entries)] == [True, True]
+    assert [records.get(f"team{n}", "order-1") for n in range(2)] == entries
+
+
+def test_another_workspace_sees_nothing(records: RecordStore) -> None:
+    entry = Entry(record(workspace="main", caller_id="order-1"), b"content")
+    keep(records, entry)
+    for workspace in ("other", "", "main#", "main#20260301", "main%23", "Main"):
+        assert records.get(workspace, entry.record.id) is None
+        assert records.get(workspace, "order-1") is None
+        assert records.newest(workspace, limit=10) == ()
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        uuid7(NOON, 99),
+        "",
+        "#",
+        "no such id",
+        "x" * 5000,
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+        "9073926b-929f-41c2-a012-ab6f8fd3a9a5",
+    ],
+    ids=["unused", "empty", "separator", "words", "long", "later than any date", "another version"],
+)
+def test_what_was_never_kept_is_not_found(records: RecordStore, id: str) -> None:
+    keep(records, Entry(record()))
+    assert records.get("main", id) is None
+
+
+def test_a_callers_id_may_look_like_one_of_ours(records: RecordStore) -> None:
+    """Whoever sends ids of that form finds their own record by them, also when another record has that id."""
+    ours = Entry(record(random=1), b"ours")
+    theirs = Entry(record(random=2, caller_id=ours.record.id), b"theirs")
+    keep(records, ours)
+    assert keep(records, theirs) == [Kept(theirs.record.id, new=True)]
+    assert records.get("main", ours.record.id) == theirs
+    assert records.get("main", theirs.record.id) == theirs
+
+
+def test_an_attempt_that_died_half_way_does_not_block_the_callers_id(engine: Engine, records: RecordStore) -> None:
+    died = Entry(record(NOON, 1, caller_id="order-1", model="died"), b"died")
+    again = Entry(record(NOON + 30 * HOUR, 2, caller_id="order-1", model="again"), b"again")
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, died)
+    assert records.get("main", "order-1") is None
+    assert records.newest("main", limit=10) == ()
+
+    (kept,) = keep(records, again)
+    assert kept.new
+    expected = Entry(replace(again.record, id=kept.id, created_at=instant_of(kept.id)), b"again")
+    assert records.get("main", "order-1") == expected
+    assert records.get("main", kept.id) == expected
+    assert records.newest("main", limit=10) == (expected.record,)
+    assert keep(records, replace(died, record=replace(died.record, id=uuid7(NOON, 3)))) == [Kept(kept.id, new=False)]
+
+
+def test_an_attempt_that_died_half_way_hides_no_record(engine: Engine, records: RecordStore) -> None:
+    ours = Entry(record(random=1), b"ours")
+    theirs = Entry(record(random=2, caller_id=ours.record.id), b"theirs")
+    keep(records, ours)
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, theirs)
+    assert records.get("main", ours.record.id) == ours
+
+
+def test_what_was_refused_is_not_there_and_may_be_sent_again(engine: Engine, records: RecordStore) -> None:
+    before, refused = Entry(record(random=1), b"before"), Entry(record(random=2), b"refused")
+    keep(records, before)
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, refused)
+    assert records.get("main", refused.record.id) is None
+    assert records.newest("main", limit=10) == (before.record,)
+    assert keep(records, refused) == [Kept(refused.record.id, new=True)]
+    assert records.get("main", refused.record.id) == refused
+
+
+def test_a_broken_engine_is_unavailable_and_nothing_else(engine: Engine, records: RecordStore) -> None:
+    entry = Entry(record(caller_id="order-1"), b"content")
+    keep(records, entry)
+    with engine.broken():
+        with pytest.raises(LedgerUnavailable):
+            keep(records, Entry(record(random=2), b"content"))
+        with pytest.raises(LedgerUnavailable):
+            records.get("main", entry.record.id)
+        with pytest.raises(LedgerUnavailable):
+            records.newest("main", limit=10)
+    assert records.get("main", "order-1") == entry
+
+
+def test_who_stops_waiting_does_not_stop_the_write(engine: Engine, records: RecordStore) -> None:
+    entries = [Entry(record(random=n), b"content") for n in range(64)]
+    with engine.stalled():
+        futures = [records.submit(entry) for entry in entries]
+        assert not any(future.cancel() for future in futures)
+    assert [future.result(WAIT_S) for future in futures] == [Kept(entry.record.id, new=True) for entry in entries]
+
+
+def test_a_record_that_cannot_be_written_harms_no_other(engine: Engine, records: RecordStore) -> None:
+    unwritable = replace(record(random=1), metadata={"when": object()})
+    entry = Entry(record(random=2), b"content")
+    with pytest.raises(ValueError, match="serialize"):
+        keep(records, Entry(unwritable))
+    assert keep(records, entry) == [Kept(entry.record.id, new=True)]
+
+
+def test_newest_come_first_across_days(records: RecordStore) -> None:
+    found = [record(NOON + n * 5 * HOUR, n) for n in range(20)]  # over five days
+    keep(records, *(Entry(item) for item in found[::2]), *(Entry(item) for item in found[1::2]))
+    assert records.newest("main", limit=100) == tuple(reversed(found))
+    assert records.newest("main", limit=3) == tuple(reversed(found[-3:]))
+    assert records.newest("main", limit=0) == ()
+
+
+def test_pages_follow_each_other_without_a_gap(records: RecordStore) -> None:
+    found = [record(NOON + n // 3 * 11 * HOUR, n) for n in range(25)]
+    keep(records, *map(Entry, found))
+    pages: list[tuple[Record, ...]] = []
+    before: str | None = None
+    for _ in range(8):
+        pages.append(records.newest("main", limit=4, before=before))
+        before = pages[-1][-1].id if pages[-1] else before
+    assert [item for page in pages for item in page] == found[::-1]
+    assert [len(page) for page in pages] == [4, 4, 4, 4, 4, 4, 1, 0]
+
+
+@one_engine_for_all_examples
+@given(
+    moments=st.sets(st.tuples(st.integers(NOON, NOON + 100 * HOUR), st.integers(0, 3)), max_size=30),
+    limit=st.integers(0, 12),
+    before=st.none()
+    | st.builds(uuid7, st.integers(NOON, NOON + 100 * HOUR), st.integers(0, 3))
+    | st.sampled_from(["", "0", "g", "ffffffff-ffff-7fff-bfff-ffffffffffff"]),
+)
+def test_newest_are_the_last_of_the_sorted_ids(
+    records: RecordStore, moments: set[tuple[int, int]], limit: int, before: str | None
+) -> None:
+    workspace = f"workspace {next(_numbers)}"
+    keep(records, *(Entry(record(*moment, workspace=workspace)) for moment in moments))
+    ids = sorted((uuid7(*moment) for moment in moments), reverse=True)
+    expected = [id for id in ids if before is None or id < before][:limit]
+    assert [item.id for item in records.newest(workspace, limit=limit, before=before)] == expected
+
+
+def test_closing_finishes_what_was_submitted_and_takes_no_more(engine: Engine) -> None:
+    entries = [Entry(record(NOON + n * HOUR, n, caller_id=f"order-{n}"), b"%d" % n) for n in range(40)]
+    store = engine.open()
+    futures = [store.submit(entry) for entry in entries]
+    store.close()
+    assert [future.result(0) for future in futures] == [Kept(entry.record.id, new=True) for entry in entries]
+    with pytest.raises(LedgerUnavailable):
+        store.submit(Entry(record(random=99))).result(WAIT_S)
+    with closing(engine.open()) as reopened:
+        assert reopened.newest("main", limit=100) == tuple(entry.record for entry in reversed(entries))
+        assert [reopened.get("main", f"order-{n}") for n in range(40)] == entries
+
+
+def test_what_one_process_keeps_another_sees(engine: Engine, records: RecordStore) -> None:
+    entry = Entry(record(caller_id="order-1"), b"content")
+    with closing(engine.open()) as other:
+        keep(other, entry)
+        assert records.get("main", "order-1") == entry
+        assert keep(records, Entry(record(random=2, caller_id="order-1"))) == [Kept(entry.record.id, new=False)]
+
+
+def test_a_blob_is_read_as_it_was_written(engine: Engine) -> None:
+    blobs = engine.blobs()
+    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
+    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
+    assert engine.blobs().get("payloads/main/20260301/a.json.gz") == b"\x1f\x8b\x00content"
+
+
+def test_a_blob_that_was_never_put_is_none(engine: Engine) -> None:
+    assert engine.blobs().get("payloads/main/20260301/b.json.gz") is None
