@@ -70,6 +70,14 @@ def test_parts_keep_the_order_in_which_they_began() -> None:
     )
 
 
+def test_thinking_between_two_texts_keeps_them_apart() -> None:
+    assert folded(TextDelta(0, "a"), ThinkingDelta(0, "b"), TextDelta(0, "c")).parts == (
+        Text("a"),
+        Thinking("b"),
+        Text("c"),
+    )
+
+
 def test_a_thinking_block_gathers_its_seal_and_its_facts() -> None:
     assert folded(
         ThinkingDelta(0, "a", block=1, id="rs_1", provider="p"),

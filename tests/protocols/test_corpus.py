@@ -23,6 +23,7 @@ from weir.domain.events import StreamEvent, collect
 from weir.http.chat_reply import DONE, ChunkEncoder, completion_body
 from weir.protocols import jsonbytes
 from weir.protocols.base import WireProtocol, decode
+from weir.protocols.openai_chat import OpenAIChat
 from weir.providers.catalog import CATALOG, own_provider
 
 Value = TypeVar("Value")
@@ -39,15 +40,22 @@ VENDOR_WORDS = frozenset({"service_tier", "annotations"})
 
 @dataclass(frozen=True)
 class Spoken:
-    """How an API of the recordings is spoken here, and a second reading of its answers."""
+    """How an API of the recordings is spoken here, and a second reading of its answers.
+
+    `tolerated` is how many recordings in a hundred may fail: none, unless the reasons are known and written beside it.
+    """
 
     protocol: Callable[[Exchange], WireProtocol]
     read: Callable[[Exchange], Reading]
+    tolerated: int = 0
 
 
 def openai_like(exchange: Exchange) -> WireProtocol:
-    known = {provider.name: provider for provider in CATALOG}
-    return (known.get(exchange.provider) or own_provider(exchange.provider, exchange.url)).apis[""]({})
+    """The vendor's own dialect; to the letter for those whose usual API is another one."""
+    known = {vendor.name: vendor for vendor in CATALOG}
+    vendor = known.get(exchange.provider)
+    usual = vendor.apis[""]({}) if vendor is not None else None
+    return usual if isinstance(usual, OpenAIChat) else own_provider(exchange.provider, exchange.url).apis[""]({})
 
 
 SPOKEN = {"chat.completions": Spoken(openai_like, openai_chat_reading.read)}
@@ -187,6 +195,6 @@ def test_recorded_answers_reach_the_caller_as_they_were_given(api: str) -> None:
     asked = len(recorded) - len(left_out)
     told = f"{asked - len(failed)} of {asked} recordings of {api} pass, {len(left_out)} are out of scope"
     logger.info(told)
-    assert len(failed) <= asked / 100, (
+    assert len(failed) <= asked * SPOKEN[api].tolerated / 100, (
         told + "\n" + "\n".join(f"{id}: {found[0][:400]}" for id, found in failed.items())
     )

@@ -144,7 +144,7 @@ def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
 
     The outcome is JSON whatever the secrets are: texts and names change, a number or a word of JSON never does.
     """
-    known = sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
+    known = _longest_first(secrets)
     if may_hold_secrets(raw):
         body = _without(body)
         raw = jsonbytes.dumps(body)
@@ -156,12 +156,9 @@ def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
 def erase(raw: bytes, secrets: Iterable[str]) -> bytes:
     """`raw`, of whatever format, without the secrets, as they are and in every way in which JSON may write them."""
     escaped = _ESCAPED_ASCII.search(raw) is not None
-    for secret in secrets:
-        if len(secret) < _SHORTEST:
-            continue
+    for secret in _longest_first(secrets):
         for form in _written(secret):
-            if form in raw:
-                raw = raw.replace(form, ERASED.encode())
+            raw = raw.replace(form, ERASED.encode())
         if escaped:
             raw = _in_any_escape(secret).sub(ERASED.encode(), raw)
     return raw
@@ -184,9 +181,8 @@ def holds_any(text: str, secrets: Iterable[str]) -> bool:
 
 
 def erase_text(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, ERASED)
+    for secret in _longest_first(secrets):
+        text = text.replace(secret, ERASED)
     return text
 
 
@@ -201,8 +197,15 @@ def _letter(letter: str) -> tuple[bytes, bytes]:
     return re.escape(jsonbytes.dumps(letter)[1:-1]), rb"(?i:\\u%04x)" % ord(letter)
 
 
+def _longest_first(secrets: Iterable[str]) -> list[str]:
+    """A secret that begins another one would leave the other's end behind."""
+    return sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
+
+
 def _written(secret: str) -> set[bytes]:
-    return {secret.encode(), jsonbytes.dumps(secret)[1:-1]}
+    """As it is and as JSON has it; one with a backslash only so: as it is, it would take half of an escape along."""
+    written = jsonbytes.dumps(secret)[1:-1]
+    return {written} if "\\" in secret else {written, secret.encode()}
 
 
 def _erased(value: Any, secrets: Sequence[str]) -> Any:

@@ -123,12 +123,12 @@ class Registry:
                 raise ModelUnknown(name, DEMO_MODELS)
             return provider, rest
         for provider in self._providers.values():
-            if provider.bare and name.startswith(provider.bare):
+            if any(name.startswith(start) for start in provider.bare if "/" in start or not slash):
                 return provider, name
         raise ModelUnknown(name, self._nearest(prefix, rest), "Models are named provider/model, e.g. openai/gpt-4o.")
 
     def _nearest(self, prefix: str, rest: str) -> tuple[str, ...]:
-        near = difflib.get_close_matches(prefix, self._providers, n=3, cutoff=0.6)
+        near = difflib.get_close_matches(prefix.lower(), self._providers, n=3, cutoff=0.6)
         if rest and near:
             return tuple(f"{name}/{rest[:100]}" if name != DEMO.name else DEMO_MODELS[0] for name in near)
         bare = [start for provider in self._providers.values() for start in provider.bare]
