@@ -143,6 +143,14 @@ def test_a_secret_is_found_in_its_json_form() -> None:
     assert erase(json.dumps({"said": secret}).encode(), [secret]) == b'{"said": "[erased]"}'
 
 
+def test_a_secret_that_ends_in_a_backslash_takes_no_escape_with_it() -> None:
+    secret = "canary-1\\"
+    for said in (secret, "canary-1\n"):
+        assert json.loads(erase(json.dumps({"said": said}).encode(), [secret])) == {
+            "said": said.replace(secret, ERASED)
+        }
+
+
 @pytest.mark.parametrize(
     "name", ["api_key", "API_KEY", "apikey", "Authorization", "private-key", "sessionToken", "Cookie"]
 )
