@@ -17,6 +17,9 @@ METADATA_VALUE_LIMIT = 4_096
 METADATA_KEYS_LIMIT = 64
 
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
+_NOT_EXTRA = frozenset({"model", "messages", "stream", "stream_options"})
+"""What decides where a call goes and how its answer is read; `extra_body` is for the provider's own parameters."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
 _Value = TypeVar("_Value")
 
@@ -118,7 +121,7 @@ class ChatParams(BaseModel):
     stream_options: dict[str, Any] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
@@ -210,8 +213,10 @@ def to_call(
         for name, value in (params.model_extra or {}).items()
         if value is not None and name not in KEYWORDS_PARAMETERS
     }
-    if params.extra_body:
-        extra.update(params.extra_body)
+    for name, value in (params.extra_body or NOTHING).items():
+        if name in _NOT_EXTRA:
+            raise RequestInvalid(f"'{where}extra_body' cannot replace '{name}'.", param=f"{where}extra_body.{name}")
+        extra[name] = value
     legacy = params.functions is not None and params.tools is None
     tools = [{"type": "function", "function": f} for f in params.functions or ()] if legacy else params.tools or ()
     choice: Any = params.function_call if legacy else params.tool_choice
