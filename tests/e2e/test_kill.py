@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.weir_process import WeirProcess
@@ -28,17 +29,28 @@ SAID = "This is Weir's demo, no model was called. You said: "
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`name` is the caller's own id for a call that is made again until it is acknowledged."""
+    """`name` is the caller's own id for a call that is made again until it is acknowledged.
+
+    A `log` is not run, only kept, with the answer that the demo would have given.
+    """
 
     text: str
     stream: bool = False
     name: str | None = None
+    log: bool = False
+
+    @property
+    def path(self) -> str:
+        return "/api/request-logs/create" if self.log else "/v1/chat/completions"
 
     @property
     def body(self) -> bytes:
         messages = [{"role": "user", "content": self.text}]
-        fields = {"model": "demo/echo", "messages": messages, "stream": self.stream, "request_id": self.name}
-        return json.dumps(fields).encode()
+        fields: dict[str, Any] = {"model": "demo/echo", "request_id": self.name, "stream": self.stream}
+        if self.log:
+            answer = {"role": "assistant", "content": SAID + self.text}
+            return json.dumps(fields | {"prompt_messages": messages, "completion_message": answer}).encode()
+        return json.dumps(fields | {"messages": messages}).encode()
 
 
 class Load:
@@ -79,9 +91,9 @@ class Load:
         id, body = "", b""
         try:
             headers = {"authorization": f"Bearer {self._weir.key}", "content-type": "application/json"}
-            connection.request("POST", "/v1/chat/completions", call.body, headers)
+            connection.request("POST", call.path, call.body, headers)
             response = connection.getresponse()
-            id = response.headers["x-weir-request-id"]
+            id = response.headers.get("x-weir-request-id", "")
             while piece := response.read1():
                 body += piece
             whole = response.status == 200
@@ -91,7 +103,7 @@ class Load:
             whole = body.endswith(b"data: [DONE]\n\n")
         with self._news:
             if whole:
-                self.acknowledged[id] = call
+                self.acknowledged[id if not call.log else json.loads(body)["id"]] = call
             elif call.name is not None:
                 self.unsettled.append(call)
             self._news.notify_all()
@@ -104,13 +116,15 @@ def _calls(seed: int, first: list[Call]) -> Iterator[Call]:
     chance = random.Random(seed)
     for at in range(1_000_000):
         text = f"call {at} of caller {seed}"
-        match chance.choices(("plain", "streamed", "named", "large"), (8, 8, 8, 1))[0]:
+        match chance.choices(("plain", "streamed", "named", "logged", "large"), (8, 8, 8, 8, 1))[0]:
             case "plain":
                 yield Call(text)
             case "streamed":
                 yield Call(text, stream=True)
             case "named":
                 yield Call(text, name=f"name-{seed}-{at}")
+            case "logged":
+                yield Call(text, log=True, name=f"name-{seed}-{at}")
             case _:
                 yield Call(f"{text} {base64.b64encode(chance.randbytes(120_000)).decode()}")
 
@@ -129,9 +143,26 @@ def test_every_acknowledged_call_is_there_once_after_any_kill(tmp_path: Path) ->
         unsettled = load.unsettled
         with closing(SQLiteRecordStore(tmp_path / "ledger.sqlite")) as store:
             assert _missing(store, tmp_path, load.acknowledged) == {}
+    with WeirProcess(tmp_path) as weir:
+        assert _unreadable(weir, acknowledged) == {}
+        assert weir.stop() == 0
     with closing(SQLiteRecordStore(tmp_path / "ledger.sqlite")) as store:
         assert _missing(store, tmp_path, acknowledged) == {}
     _assert_nothing_twice(tmp_path / "ledger.sqlite", acknowledged)
+
+
+def _unreadable(weir: WeirProcess, calls: dict[str, Call]) -> dict[str, object]:
+    """What Weir shows of each call where that is not the call itself and its answer."""
+    unreadable: dict[str, object] = {}
+    with closing(http.client.HTTPConnection(urlsplit(weir.url).netloc, timeout=60)) as connection:
+        for id, call in calls.items():
+            path = f"/api/request-logs/{call.name or id}"
+            connection.request("GET", path, headers={"authorization": f"Bearer {weir.key}"})
+            shown = json.loads(connection.getresponse().read())
+            said = [*shown.get("prompt_messages", ()), shown.get("completion_message", {})]
+            if [message.get("content") for message in said] != [call.text, SAID + call.text]:
+                unreadable[id] = shown
+    return unreadable
 
 
 def _missing(store: SQLiteRecordStore, data_dir: Path, calls: dict[str, Call]) -> dict[str, object]:
@@ -150,6 +181,8 @@ def _kept(entry: Entry | None, data_dir: Path) -> tuple[str, str] | None:
         return None
     payload = payloads.from_bytes(content)
     request, response = jsonbytes.loads(payload.request), jsonbytes.loads(payload.response or b"null")
+    if response is None:  # a log, all in one body
+        return request["prompt_messages"][0]["content"], request["completion_message"]["content"]
     return request["messages"][0]["content"], response["choices"][0]["message"]["content"]
 
 

@@ -7,9 +7,9 @@ from weir.http.app import parse_json
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"a": 1e999}', "The request body holds a number out of range."),
-        (b'{"a": -1E+400}', "The request body holds a number out of range."),
-        (b'{"a": %b.5}' % (b"9" * 400), "The request body holds a number out of range."),
+        (b'{"a": 1e999}', "The request body is not valid JSON: number out of range."),
+        (b'{"a": -1E+400}', "The request body is not valid JSON: number out of range."),
+        (b'{"a": %b.5}' % (b"9" * 400), "The request body is not valid JSON: number out of range."),
         (b"[" * 195 + b"]" * 195, "The request body is nested too deeply."),
     ],
 )

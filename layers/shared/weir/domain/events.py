@@ -195,6 +195,10 @@ def _finished_part(part: list[Any]) -> AnswerPart:
             return ToolCall(part[1], part[2], "".join(part[3]), "".join(part[4]) or None, part[5] or NOTHING)
 
 
+_WHOLE = frozenset({"id", "type", "format", "name", "index"})
+"""Members of an object that name it; everything else that is text comes in pieces."""
+
+
 def merge_fields(known: dict[str, Any], more: Mapping[str, Any]) -> None:
     """Fold later message fields into earlier ones: lists grow, texts inside objects join, the rest is replaced."""
     for name, value in more.items():
@@ -202,13 +206,13 @@ def merge_fields(known: dict[str, Any], more: Mapping[str, Any]) -> None:
         if isinstance(old, list) and isinstance(value, list):
             known[name] = old + value
         elif isinstance(old, dict) and isinstance(value, dict):
-            known[name] = {**old, **{k: _joined(old.get(k), v) for k, v in value.items()}}
+            known[name] = {**old, **{k: v if k in _WHOLE else _joined(old.get(k), v) for k, v in value.items()}}
         else:
             known[name] = value
 
 
 def _joined(old: Any, new: Any) -> Any:
-    return old + new if isinstance(old, str) and isinstance(new, str) and old != new else new
+    return old + new if isinstance(old, str) and isinstance(new, str) else new
 
 
 class Collector:

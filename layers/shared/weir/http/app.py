@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -155,8 +154,6 @@ def parse_json(body: bytes) -> Any:
         raise RequestInvalid(f"The request body is not valid JSON: {exc}.", code="invalid_json") from None
     if body.count(b"[") + body.count(b"{") > _SAFE_DEPTH:
         _check_depth(body)
-    if not _is_finite(value):
-        raise RequestInvalid("The request body holds a number out of range.", code="invalid_json")
     return value
 
 
@@ -166,12 +163,3 @@ def _check_depth(body: bytes) -> None:
         jsonbytes.loads(b"[" * _WRAPPINGS + body + b"]" * _WRAPPINGS)
     except jsonbytes.InvalidJSON:
         raise RequestInvalid("The request body is nested too deeply.", code="invalid_json") from None
-
-
-def _is_finite(value: Any) -> bool:
-    """A number like 1e999 is JSON, but reads as infinity, which no JSON text can hold."""
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)

@@ -8,7 +8,7 @@ from weir.domain.chat import Media, Message, Part, Role, Unknown
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
 
-_ROLES = frozenset(get_args(Role))
+_ROLES: tuple[Role, ...] = get_args(Role)
 _NAMED = frozenset(
     {"role", "content", "name", "tool_call_id", "tool_calls", "refusal", "reasoning_content", "reasoning"}
 )
@@ -75,15 +75,10 @@ def _thinking(message: Mapping[str, Any]) -> list[Thinking]:
 
 def _sealed(detail: Mapping[str, Any]) -> Thinking:
     hidden = detail.get("type") == "reasoning.encrypted"
-    text = detail.get("text") or detail.get("summary") or ""
-    seal = detail.get("data") if hidden else detail.get("signature") or detail.get("data")
-    return Thinking(
-        text if isinstance(text, str) else "",
-        seal if isinstance(seal, str) else None,
-        hidden,
-        detail.get("id"),
-        detail.get("format"),
-    )
+    fields = {name: value for name, value in detail.items() if isinstance(value, str)}
+    text = fields.get("text") or fields.get("summary") or ""
+    seal = fields.get("data") if hidden else fields.get("signature") or fields.get("data")
+    return Thinking(text, seal, hidden, fields.get("id"), fields.get("format"))
 
 
 def _calls(calls: Any, where: str) -> list[Part]:
@@ -186,7 +181,7 @@ def _linked(part: Mapping[str, Any], kind: str, outer: Mapping[str, Any], where:
 
 def _file(inner: Mapping[str, Any], outer: Mapping[str, Any], where: str) -> Media:
     extra = _extra(inner, ("file_id", "file_data", "filename"), outer)
-    name = inner.get("filename")
+    name = _text(inner, "filename", f"{where}.file")
     if isinstance(id := inner.get("file_id"), str):
         return Media("file", file_id=id, name=name, extra=extra)
     url, content, media_type = _address(_required(inner, "file_data", f"{where}.file"))

@@ -203,7 +203,9 @@ class ChunkEncoder:
         match event:
             case TextDelta(choice, text, logprobs):
                 return [self._delta(choice, {"content": text}, logprobs)]
-            case ToolCallDelta():
+            case ToolCallDelta(slot=slot):
+                if self._legacy and slot > 0:  # that form holds one call, as in a whole answer
+                    return []
                 return [self._delta(event.choice, self._call(event))]
             case ThinkingDelta():
                 return self._thinking(event)
@@ -234,7 +236,7 @@ class ChunkEncoder:
             self._described["system_fingerprint"] = event.system_fingerprint
         if event.service_tier is not None:
             self._described["service_tier"] = event.service_tier
-        self._extra = {**self._extra, **event.extra}
+        self._extra = {**self._extra, **{k: v for k, v in event.extra.items() if k not in self._described}}
         self._write_frame()
         return []
 

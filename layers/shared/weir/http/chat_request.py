@@ -17,7 +17,11 @@ METADATA_VALUE_LIMIT = 4_096
 METADATA_KEYS_LIMIT = 64
 
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
+_NOT_EXTRA = frozenset({"model", "messages", "stream", "stream_options"})
+"""What decides where a call goes and how its answer is read; `extra_body` is for the provider's own parameters."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
+_Value = TypeVar("_Value")
 
 IdValue = Annotated[str | int, Field(union_mode="left_to_right")]
 
@@ -117,7 +121,7 @@ class ChatParams(BaseModel):
     stream_options: dict[str, Any] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
     stop: str | list[str] | None = None
     seed: int | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
@@ -209,8 +213,10 @@ def to_call(
         for name, value in (params.model_extra or {}).items()
         if value is not None and name not in KEYWORDS_PARAMETERS
     }
-    if params.extra_body:
-        extra.update(params.extra_body)
+    for name, value in (params.extra_body or NOTHING).items():
+        if name in _NOT_EXTRA:
+            raise RequestInvalid(f"'{where}extra_body' cannot replace '{name}'.", param=f"{where}extra_body.{name}")
+        extra[name] = value
     legacy = params.functions is not None and params.tools is None
     tools = [{"type": "function", "function": f} for f in params.functions or ()] if legacy else params.tools or ()
     choice: Any = params.function_call if legacy else params.tool_choice
@@ -224,8 +230,10 @@ def to_call(
         stream=bool(params.stream),
         include_usage=bool((params.stream_options or NOTHING).get("include_usage")),
         stream_options={k: v for k, v in (params.stream_options or NOTHING).items() if k != "include_usage"} or NOTHING,
-        tools=tuple(_tool(tool, i, f"{where}{'functions' if legacy else 'tools'}") for i, tool in enumerate(tools)),
-        tool_choice=None if choice is None else _tool_choice(choice, f"{where}tool_choice"),
+        tools=tuple(_tool(tool, _place(i, where, legacy), legacy) for i, tool in enumerate(tools)),
+        tool_choice=None
+        if choice is None
+        else _tool_choice(choice, f"{where}{'function_call' if legacy else 'tool_choice'}"),
         parallel_tool_calls=params.parallel_tool_calls,
         legacy_functions=legacy,
         response_format=_response_format(params.response_format, f"{where}response_format"),
@@ -250,26 +258,37 @@ def to_call(
     )
 
 
-def _tool(tool: Mapping[str, Any], at: int, where: str) -> Tool | UnknownTool:
+def _place(at: int, where: str, legacy: bool) -> str:
+    return f"{where}functions[{at}]" if legacy else f"{where}tools[{at}]"
+
+
+def _tool(tool: Mapping[str, Any], where: str, legacy: bool) -> Tool | UnknownTool:
     kind = tool.get("type", "function")
     if kind != "function":
         if not isinstance(kind, str):
-            raise RequestInvalid(f"'{where}[{at}].type' must be a text.", param=f"{where}[{at}].type")
+            raise RequestInvalid(f"'{where}.type' must be a text.", param=f"{where}.type")
         return UnknownTool(kind, tool)
     function = tool.get("function")
+    inner = where if legacy else f"{where}.function"
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise RequestInvalid(
-            f"'{where}[{at}].function.name' is required.",
-            param=f"{where}[{at}].function.name",
-            code="missing_required_parameter",
-        )
-    parameters = function.get("parameters")
-    if parameters is not None and not isinstance(parameters, dict):
-        raise RequestInvalid(
-            f"'{where}[{at}].function.parameters' must be a JSON schema.", param=f"{where}[{at}].function.parameters"
-        )
-    extra = {k: v for k, v in tool.items() if k not in ("type", "function") and v is not None}
-    return Tool(function["name"], function.get("description"), parameters, function.get("strict"), extra or NOTHING)
+        raise RequestInvalid(f"'{inner}.name' is required.", param=f"{inner}.name", code="missing_required_parameter")
+    return Tool(
+        function["name"],
+        _optional(function, "description", str, inner),
+        _optional(function, "parameters", dict, inner),
+        _optional(function, "strict", bool, inner),
+        {k: v for k, v in tool.items() if k not in ("type", "function") and v is not None} or NOTHING,
+    )
+
+
+_KINDS: Mapping[type, str] = {str: "a text", dict: "an object", bool: "true or false"}
+
+
+def _optional(fields: Mapping[str, Any], name: str, kind: type[_Value], where: str) -> _Value | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise RequestInvalid(f"'{where}.{name}' must be {_KINDS[kind]}.", param=f"{where}.{name}")
+    return value
 
 
 def _tool_choice(choice: str | Mapping[str, Any], where: str) -> ToolChoice:
@@ -296,12 +315,13 @@ def _response_format(format: Mapping[str, Any] | None, where: str) -> ResponseFo
         case {"type": "text" | "json_object" as kind}:
             return ResponseFormat(kind, extra=extra)
         case {"type": "json_schema", "json_schema": dict() as schema}:
+            inner = f"{where}.json_schema"
             return ResponseFormat(
                 "json_schema",
-                schema.get("schema"),
-                schema.get("name"),
-                schema.get("strict"),
-                schema.get("description"),
+                _optional(schema, "schema", dict, inner),
+                _optional(schema, "name", str, inner),
+                _optional(schema, "strict", bool, inner),
+                _optional(schema, "description", str, inner),
                 extra,
             )
         case {"type": "json_schema"}:
@@ -315,9 +335,7 @@ def _reasoning(params: ChatParams, where: str) -> Reasoning | None:
     given = params.reasoning
     if given is None:
         return None if params.reasoning_effort is None else Reasoning(params.reasoning_effort)
-    effort, summary = given.get("effort"), given.get("summary")
-    if effort is not None and not isinstance(effort, str):
-        raise RequestInvalid(f"'{where}.effort' must be a text.", param=f"{where}.effort")
+    effort, summary = _optional(given, "effort", str, where), given.get("summary")
     if summary is not None and not isinstance(summary, bool | str):
         raise RequestInvalid(f"'{where}.summary' must be true or false.", param=f"{where}.summary")
     extra = {k: v for k, v in given.items() if k not in ("effort", "summary") and v is not None}

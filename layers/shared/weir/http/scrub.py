@@ -6,9 +6,11 @@ in the provider's answer too.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from weir.domain.record import Record
 from weir.protocols import jsonbytes
 
 ERASED = "[erased]"
@@ -46,6 +48,9 @@ _CONTENT = frozenset(
 )
 """What was said between caller and model is kept to the letter, but for known secrets: it is not ours to edit."""
 
+_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
+"""Members of a JSON schema whose members are named by its author: a tool may well have a parameter `headers`."""
+
 _SHORTEST = 6
 """A shorter text is no key, and erasing it everywhere would tear holes into ordinary words."""
 
@@ -71,6 +76,19 @@ _ORDINARY = frozenset(
 
 _SCHEME = re.compile(r"(?:bearer|api-key|basic|token)\s+(\S+)", re.IGNORECASE)
 
+_WRITTEN = (
+    "application",
+    "intent",
+    "session_id",
+    "reference_id",
+    "user_id",
+    "customer_identifier",
+    "model",
+    "answered_model",
+    "raw_finish_reason",
+)
+"""A record's fields that hold somebody else's words. `caller_id` is a key, and must be clean before it is one."""
+
 _LONG = 16
 """Characters from which a secret is erased out of names too; a shorter one may be a word like `prompt`."""
 
@@ -94,12 +112,12 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
     found: set[str] = set()
     if isinstance(body, dict):
         for name, value in body.items():
-            if inside or name in _CONTAINERS:
+            if name in _SCHEMAS and _is_schema(body):
+                for schema in value.values() if isinstance(value, dict) else ():
+                    found |= find_secrets(schema)
+            elif inside or name in _CONTAINERS or _NAMES.search(name):
                 found |= find_secrets(value, inside=True)
                 if isinstance(value, str) and name.lower() not in _ORDINARY:
-                    found |= _forms(value)
-            elif isinstance(value, str):
-                if _NAMES.search(name):
                     found |= _forms(value)
             elif name not in _CONTENT and isinstance(value, dict | list):
                 found |= find_secrets(value)
@@ -109,6 +127,10 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
             if inside and isinstance(value, str):
                 found |= _forms(value)
     return found
+
+
+def _is_schema(body: Mapping[str, Any]) -> bool:
+    return body.get("type") == "object"
 
 
 def _forms(value: str) -> set[str]:
@@ -122,7 +144,7 @@ def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
 
     The outcome is JSON whatever the secrets are: texts and names change, a number or a word of JSON never does.
     """
-    known = sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
+    known = _longest_first(secrets)
     if may_hold_secrets(raw):
         body = _without(body)
         raw = jsonbytes.dumps(body)
@@ -132,25 +154,58 @@ def scrubbed(raw: bytes, body: Any, secrets: Iterable[str]) -> bytes:
 
 
 def erase(raw: bytes, secrets: Iterable[str]) -> bytes:
-    """`raw`, of whatever format, without the secrets, as they are and as JSON writes them."""
-    for secret in secrets:
-        if len(secret) < _SHORTEST:
-            continue
+    """`raw`, of whatever format, without the secrets, as they are and in every way in which JSON may write them."""
+    escaped = _ESCAPED_ASCII.search(raw) is not None
+    for secret in _longest_first(secrets):
         for form in _written(secret):
-            if form in raw:
-                raw = raw.replace(form, ERASED.encode())
+            raw = raw.replace(form, ERASED.encode())
+        if escaped:
+            raw = _in_any_escape(secret).sub(ERASED.encode(), raw)
     return raw
 
 
+def erase_record(record: Record, secrets: Collection[str]) -> Record:
+    """`record` without the secrets in what its provider or its caller wrote."""
+    found: dict[str, Any] = {
+        name: erase_text(text, secrets)
+        for name in _WRITTEN
+        if (text := getattr(record, name)) is not None and holds_any(text, secrets)
+    }
+    if record.metadata and (known := [secret for secret in secrets if len(secret) >= _SHORTEST]):
+        found["metadata"] = _erased(record.metadata, known)
+    return replace(record, **found) if found else record
+
+
+def holds_any(text: str, secrets: Iterable[str]) -> bool:
+    return any(len(secret) >= _SHORTEST and secret in text for secret in secrets)
+
+
 def erase_text(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, ERASED)
+    for secret in _longest_first(secrets):
+        text = text.replace(secret, ERASED)
     return text
 
 
+def _in_any_escape(secret: str) -> re.Pattern[bytes]:
+    return re.compile(
+        b"".join(rb"(?:%b|%b|\\/)" % _letter(c) if c == "/" else rb"(?:%b|%b)" % _letter(c) for c in secret)
+    )
+
+
+def _letter(letter: str) -> tuple[bytes, bytes]:
+    """A character as JSON must write it, and as it may."""
+    return re.escape(jsonbytes.dumps(letter)[1:-1]), rb"(?i:\\u%04x)" % ord(letter)
+
+
+def _longest_first(secrets: Iterable[str]) -> list[str]:
+    """A secret that begins another one would leave the other's end behind."""
+    return sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
+
+
 def _written(secret: str) -> set[bytes]:
-    return {secret.encode(), jsonbytes.dumps(secret)[1:-1]}
+    """As it is and as JSON has it; one with a backslash only so: as it is, it would take half of an escape along."""
+    written = jsonbytes.dumps(secret)[1:-1]
+    return {written} if "\\" in secret else {written, secret.encode()}
 
 
 def _erased(value: Any, secrets: Sequence[str]) -> Any:
@@ -166,15 +221,19 @@ def _erased(value: Any, secrets: Sequence[str]) -> Any:
 
 def _without(value: Any, *, inside: bool = False) -> Any:
     if isinstance(value, Mapping):
-        return {name: _member(name, member, inside) for name, member in value.items()}
+        schema = _is_schema(value)
+        return {
+            name: {own: _without(of_it) for own, of_it in member.items()}
+            if schema and name in _SCHEMAS and isinstance(member, Mapping)
+            else _member(name, member, inside)
+            for name, member in value.items()
+        }
     if isinstance(value, list):
         return [_without(member, inside=inside) for member in value]
     return ERASED if inside and isinstance(value, str) and value else value
 
 
 def _member(name: str, value: Any, inside: bool) -> Any:
-    if inside or name in _CONTAINERS:
+    if inside or name in _CONTAINERS or _NAMES.search(name):
         return _without(value, inside=True)
-    if isinstance(value, str):
-        return ERASED if value and _NAMES.search(name) else value
     return value if name in _CONTENT else _without(value)

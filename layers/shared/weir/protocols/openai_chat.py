@@ -112,17 +112,20 @@ class OpenAIChat:
 class _Calls:
     """One choice's tool calls: vendors' indexes and ids -> slots from 0."""
 
-    __slots__ = ("begun", "by_index", "ids", "last")
+    __slots__ = ("begun", "by_index", "ids")
 
     def __init__(self) -> None:
         self.by_index: dict[int, int] = {}
         self.ids: list[str | None] = []
         self.begun: list[bool] = []
-        self.last = -1
 
-    def slot(self, index: int | None, id: str | None) -> int:
-        """A new id under a used index is a new call: some vendors leave every index at 0. No index: a new call, too."""
-        slot = self.by_index.get(index) if index is not None else None
+    def slot(self, index: int | None, id: str | None, name: str) -> int:
+        """A new id under a used index is a new call: some vendors leave every index at 0.
+
+        Without an index, a name begins a call, and what has none belongs to the last one.
+        """
+        last = len(self.ids) - 1 if self.ids and not name else None
+        slot = self.by_index.get(index) if index is not None else last
         if slot is not None and id and self.ids[slot] and id != self.ids[slot]:
             slot = None
         if slot is None:
@@ -157,7 +160,7 @@ class OpenAIChatDecoder:
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
         for event in self._sse.feed(data):
             if event.data == b"[DONE]":
-                yield from self._end()
+                yield from reading(self._end(), self._dialect.provider)
             elif not self._ended:
                 yield from reading(self._chunk(event.data), self._dialect.provider, event.data)
 
@@ -165,12 +168,12 @@ class OpenAIChatDecoder:
         if self._ended:
             return
         if self._dialect.ends_with_done or not self._complete:
-            raise self._cut_off()
-        yield from self._end()
+            raise self._error_instead() or self._cut_off()
+        yield from reading(self._end(), self._dialect.provider)
 
     def _chunk(self, data: bytes) -> Iterator[StreamEvent]:
         chunk = jsonbytes.loads(data)
-        if chunk.get("error") and (error := error_in_body(chunk, data, self._dialect.provider)):
+        if error := error_in_body(chunk, data, self._dialect.provider):
             raise error
         yield from self.reply(chunk, "delta")
 
@@ -183,6 +186,14 @@ class OpenAIChatDecoder:
                 if unfinished:  # [DONE] without a reason (Snowflake): whole, and not said why
                     yield ChoiceFinished(index, None, None)
             yield Ended(self.usage)
+
+    def _error_instead(self) -> ProviderError | None:
+        """The error that came as a plain JSON body in place of a stream."""
+        try:
+            reply = jsonbytes.loads(self._sse.pending)
+        except jsonbytes.InvalidJSON:
+            return None
+        return error_in_body(reply, self._sse.pending, self._dialect.provider) if isinstance(reply, dict) else None
 
     @property
     def _complete(self) -> bool:
@@ -203,25 +214,29 @@ class OpenAIChatDecoder:
             yield described
         if not self._started and (choices or reply.get("id")):
             self._started = True
-            self._id = reply.get("id") or None
-            yield Started(self._id, reply.get("model") or None, _whole_seconds(reply.get("created")))
+            self._id = _word(reply.get("id"))
+            yield Started(self._id, _word(reply.get("model")), _whole_seconds(reply.get("created")))
         usage = reply.get("usage") or (reply.get("x_groq") or NOTHING).get("usage")
         if usage and usage.get("completion_tokens") is not None:  # cumulative where it is repeated: replace, do not add
             self._usage = usage
         for choice in choices:
-            index = choice.get("index") or 0
+            index = int(choice.get("index") or 0)
             if index not in self._open:
                 self._open[index] = True
             message = choice.get(member)
             logprobs = choice.get("logprobs")
+            if logprobs is not None and not isinstance(logprobs, dict):
+                raise TypeError("logprobs")
             if message or logprobs:
                 yield from self._message(index, message or NOTHING, logprobs)
             if choice.keys() - _CHOICE and (fields := _unnamed(choice, _CHOICE)):
                 yield ChoiceFields(index, fields)
             reason = choice.get("finish_reason")
+            if reason is not None and not isinstance(reason, str):
+                raise TypeError("finish_reason")
             if reason is not None and (reason or member == "message") and self._open[index]:
                 self._open[index] = False
-                raw = choice.get("native_finish_reason") or reason
+                raw = _word(choice.get("native_finish_reason")) or reason
                 if reason == "error":  # OpenRouter: the answer broke off at the provider behind it
                     raise self._broken_choice(choice, reply)
                 yield ChoiceFinished(index, FINISH_REASONS.get(reason), raw)
@@ -238,7 +253,7 @@ class OpenAIChatDecoder:
         return not self._open
 
     def _described(self, reply: Mapping[str, Any]) -> Described | None:
-        fingerprint, tier = reply.get("system_fingerprint"), reply.get("service_tier")
+        fingerprint, tier = _word(reply.get("system_fingerprint")), _word(reply.get("service_tier"))
         fingerprint = fingerprint if fingerprint and fingerprint != self._fingerprint else None
         tier = tier if tier and tier != self._tier else None
         extra: Mapping[str, Any] = NOTHING
@@ -262,7 +277,7 @@ class OpenAIChatDecoder:
                     logprobs = None
             elif name == "refusal":
                 if value:
-                    yield RefusalDelta(index, value, logprobs)
+                    yield RefusalDelta(index, _text(value), logprobs)
                     logprobs = None
             elif name in _MESSAGE:
                 yield from self._member(index, name, value)
@@ -313,7 +328,7 @@ class OpenAIChatDecoder:
                 inner = part.get("thinking") or part.get("summary") or part.get("text") or []
                 texts = [inner] if isinstance(inner, str) else [piece.get("text", "") for piece in inner]
                 if text := "".join(texts):
-                    yield ThinkingDelta(index, text, seal=part.get("signature"))
+                    yield ThinkingDelta(index, text, seal=_word(part.get("signature")))
             elif isinstance(part.get("text"), str):
                 yield TextDelta(index, part["text"])
             else:
@@ -329,8 +344,8 @@ class OpenAIChatDecoder:
         if calls is None:
             calls = self._calls[index] = _Calls()
         function = call.get("function") or NOTHING
-        id = call.get("id") or None
-        slot = calls.slot(call.get("index"), id)
+        id, name = _word(call.get("id")), _text(function.get("name") or "")
+        slot = calls.slot(call.get("index"), id, name)
         arguments = function.get("arguments")
         if arguments is None:
             arguments = ""
@@ -342,9 +357,7 @@ class OpenAIChatDecoder:
                 yield ToolCallDelta(index, slot, arguments=arguments, extra=extra)
             return
         calls.begun[slot] = True
-        yield ToolCallDelta(
-            index, slot, id or _made_id(self._id, index, slot), function.get("name") or "", arguments, extra=extra
-        )
+        yield ToolCallDelta(index, slot, id or _made_id(self._id, index, slot), name, arguments, extra=extra)
 
     def _broken_choice(self, choice: Mapping[str, Any], reply: Mapping[str, Any]) -> ProviderError:
         body = {"error": choice.get("error") or {"message": "The answer broke off with an error."}}
@@ -357,6 +370,18 @@ _CALL = frozenset({"index", "id", "type", "function"})
 
 def _unnamed(fields: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in named and value is not None}
+
+
+def _text(value: Any) -> str:
+    """Raises TypeError for what is no text: an answer that holds it cannot be read."""
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _word(value: Any) -> str | None:
+    """An id or a name; empty ones say nothing, numbers are written out."""
+    return _text(str(value) if isinstance(value, int) else value) if value else None
 
 
 def _whole_seconds(created: float | None) -> int | None:

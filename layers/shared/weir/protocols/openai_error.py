@@ -50,10 +50,10 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, provider: str
 
 def error_in_body(reply: Mapping[str, Any], raw: bytes, provider: str) -> ProviderError | None:
     """The error that an answer under status 200 holds, or None. Its class comes from the status or code it names."""
-    if not reply.get("error"):
+    if not reply.get("error") and reply.get("object") != "error":  # the latter from Mistral and vLLM
         return None
     words = _words(reply)
-    named = reply["error"] if isinstance(reply["error"], dict) else reply
+    named = error if isinstance(error := reply.get("error"), dict) else reply
     status = _status(named, reply)
     return provider_error_class(status)(
         words.get("message") or f"{provider} reported an error inside its answer.",
@@ -88,7 +88,7 @@ def _words(reply: Any) -> dict[str, str]:
         reply = reply[0]
     if not isinstance(reply, dict):
         return {"message": reply} if isinstance(reply, str) and reply else {}
-    error = reply.get("error", reply)
+    error = reply.get("error") or reply
     if isinstance(error, str):
         error = {**reply, "message": error}
     if not isinstance(error, dict):

@@ -112,11 +112,14 @@ def _reasoning(body: dict[str, Any], reasoning: Reasoning, dialect: OpenAIDialec
         body["reasoning"] = {**({"effort": reasoning.effort} if reasoning.effort else {}), **reasoning.extra}
         if not body["reasoning"]:
             body["reasoning"] = {"enabled": True}
-    elif reasoning.effort is not None:
+        return
+    if reasoning.effort is not None:
         if dialect.reasoning == "effort":
             body["reasoning_effort"] = reasoning.effort
         else:
             unsupported.drop("reasoning.effort")
+    for name in reasoning.extra:
+        unsupported.drop(f"reasoning.{name}")
 
 
 def _tools(body: dict[str, Any], call: ChatCall) -> None:
@@ -194,12 +197,15 @@ def _assistant(
     body: dict[str, Any], message: Message, at: int, dialect: OpenAIDialect, unsupported: Unsupported
 ) -> None:
     content: list[Part] = []
-    calls: list[ToolCall] = []
+    calls: list[Mapping[str, Any]] = []
     thinking: list[str] = []
     for part in message.parts:
         match part:
-            case ToolCall():
-                calls.append(part)
+            case ToolCall(id, name, arguments, _, extra):
+                function = {"name": name, "arguments": arguments}
+                calls.append({"id": id, "type": "function", "function": function, **extra})
+            case Unknown(type="custom_tool_call", fields=fields):
+                calls.append(fields)
             case Thinking(text=text):
                 thinking.append(text)
             case Refusal(text=text) if not message.listed:
@@ -210,10 +216,7 @@ def _assistant(
     if calls and "function_call" in message.extra:
         return  # the deprecated form, passed on as it came
     if calls:
-        body["tool_calls"] = [
-            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}, **c.extra}
-            for c in calls
-        ]
+        body["tool_calls"] = calls
     elif not content and "refusal" not in body:
         body["content"] = ""
     if (

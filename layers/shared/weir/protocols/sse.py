@@ -14,22 +14,24 @@ class SSEParser:
     def __init__(self) -> None:
         self._rest = b""
         self._begun = False
+        self._after_return = False
+        """Whether the last byte was a carriage return: a line feed that follows belongs to it."""
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        data = self._rest + data
-        if not self._begun and data:
+        if not self._begun:
+            data, self._rest = self._rest + data, b""
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
                 self._rest = data
                 return []
             data = data.removeprefix(b"\xef\xbb\xbf")
             self._begun = True
-        held = b""
+        if self._after_return and data:
+            self._after_return = False
+            data = data.removeprefix(b"\n")
         if b"\r" in data:
-            if data.endswith(b"\r"):  # it may be half of a CRLF
-                data, held = data[:-1], b"\r"
+            self._after_return = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *blocks, rest = data.split(b"\n\n")
-        self._rest = rest + held
+        *blocks, self._rest = (self._rest + data).split(b"\n\n")
         return [event for block in blocks if (event := _event(block)) is not None]
 
     @property

@@ -329,11 +329,11 @@ CATALOG: tuple[Provider, ...] = (
 
 def named(name: str, providers: Mapping[str, Provider]) -> tuple[Provider, str] | None:
     """Whose `provider/model` or well-known bare name this is, and what it names there: `model` or `<api>/model`."""
-    prefix, _, rest = name.partition("/")
+    prefix, slash, rest = name.partition("/")
     if rest and (provider := providers.get(prefix)) is not None:
         return provider, rest
     for provider in providers.values():
-        if provider.bare and name.startswith(provider.bare):
+        if any(name.startswith(start) for start in provider.bare if "/" in start or not slash):
             return provider, name
     return None
 

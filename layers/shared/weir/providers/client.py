@@ -160,7 +160,7 @@ class ProviderClient:
 
 
 def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
-    headers = {name: value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
+    headers = {name.lower(): value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
     return {**headers, **wire.headers, "content-type": "application/json", "user-agent": _USER_AGENT}
 
 

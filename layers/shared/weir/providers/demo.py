@@ -112,24 +112,26 @@ def _text(message: Mapping[str, Any]) -> str:
     return content if isinstance(content, str) else " ".join(part.get("text", f"[{part['type']}]") for part in content)
 
 
-def _fitting(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
-    """A small value that fits a JSON schema."""
+def _fitting(schema: Any, root: Any = None, within: frozenset[str] = frozenset()) -> Any:
+    """A small value that fits a JSON schema, as far as it can be followed. `within` are the references on the way."""
     root = schema if root is None else root
+    if not isinstance(schema, dict):  # true: anything fits
+        return "demo"
     if isinstance(ref := schema.get("$ref"), str):
-        target: Any = root
-        for step in ref.removeprefix("#/").split("/"):
-            target = target[step]
-        return _fitting(target, root)
-    if "const" in schema or schema.get("enum"):
-        return schema.get("const", next(iter(schema.get("enum", ())), None))
-    if options := schema.get("anyOf") or schema.get("oneOf"):
-        return _fitting(options[0], root)
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    match kind[0] if isinstance(kind, list) else kind:
+        return None if ref in within else _fitting(_referred(ref, root), root, within | {ref})
+    options = schema.get("enum") or schema.get("anyOf") or schema.get("oneOf")
+    if "const" in schema:
+        return schema["const"]
+    if isinstance(options, list):
+        return options[0] if schema.get("enum") else _fitting(options[0], root, within)
+    match _kind(schema):
         case "object":
-            return {name: _fitting(member, root) for name, member in (schema.get("properties") or {}).items()}
+            members = schema.get("properties")
+            members = members if isinstance(members, dict) else {}
+            return {name: _fitting(member, root, within) for name, member in members.items()}
         case "array":
-            return [_fitting(schema.get("items") or {}, root)]
+            item = _fitting(schema.get("items", True), root, within)
+            return [] if item is None else [item]
         case "integer" | "number":
             return schema.get("minimum", 1)
         case "boolean":
@@ -138,6 +140,19 @@ def _fitting(schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -
             return None
         case _:
             return "demo"
+
+
+def _referred(ref: str, root: Any) -> Any:
+    """What `#/$defs/name` names; True, which anything fits, for what is not there."""
+    found = root
+    for step in ref.removeprefix("#").split("/")[1:]:
+        found = found.get(step, True) if isinstance(found, dict) else True
+    return found if ref.startswith("#") else True
+
+
+def _kind(schema: Mapping[str, Any]) -> Any:
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    return next(iter(kind), None) if isinstance(kind, list) else kind
 
 
 def _pieces(message: Mapping[str, Any]) -> list[str]:

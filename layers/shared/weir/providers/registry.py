@@ -124,7 +124,7 @@ class Registry:
         return found
 
     def _nearest(self, prefix: str, rest: str) -> tuple[str, ...]:
-        near = difflib.get_close_matches(prefix, self._providers, n=3, cutoff=0.6)
+        near = difflib.get_close_matches(prefix.lower(), self._providers, n=3, cutoff=0.6)
         if rest and near:
             return tuple(f"{name}/{rest[:100]}" if name != DEMO.name else DEMO_MODELS[0] for name in near)
         bare = [start for provider in self._providers.values() for start in provider.bare]

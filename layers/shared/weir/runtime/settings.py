@@ -12,36 +12,35 @@ class SettingsInvalid(ValueError):
 
 
 class Settings(BaseModel):
-    """One frozen model of the environment. Each field's variable is WEIR_ and its name in capitals, or its alias."""
+    """One frozen model of the environment. Each field's variable is WEIR_ and its name in capitals, or the alias."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
-    api_key: str | None = Field(None, description="a key with all scopes")
+    api_key: str | None = Field(default=None, description="a key with all scopes")
     engine: Literal["sqlite", "dynamodb"] = "sqlite"
     data_dir: Path = Path(".weir")
-    table: str | None = Field(None, description="DynamoDB table")
-    bucket: str | None = Field(None, description="S3 bucket")
+    table: str | None = Field(default=None, description="DynamoDB table")
+    bucket: str | None = Field(default=None, description="S3 bucket")
     shards: Annotated[int, Field(ge=1, le=64)] = 1
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8787, alias="PORT")
-    transport: Literal["httpx", "aiohttp"] = Field("httpx", description="aiohttp for a long-running server")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
+    transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10
-    read_timeout_s: Annotated[float, Field(gt=0)] = Field(600, description="longest silence of a provider")
-    body_limit: Annotated[int, Field(gt=0)] = Field(6_000_000, description="bytes of a request body; Lambda takes 6 MB")
+    read_timeout_s: Annotated[float, Field(gt=0)] = Field(default=600, description="longest silence of a provider")
+    body_limit: Annotated[int, Field(gt=0)] = Field(
+        default=6_000_000, description="bytes of a request body; Lambda takes 6 MB"
+    )
     log_level: str = "INFO"
     service: str = "weir"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Raises SettingsInvalid. Empty variables count as unset."""
-        found = {}
-        for name, field in cls.model_fields.items():
-            variable = field.alias or f"WEIR_{name.upper()}"
-            if value := environ.get(variable, ""):
-                found[name] = value
+        variables = {
+            name: str(field.validation_alias or f"WEIR_{name.upper()}") for name, field in cls.model_fields.items()
+        }
+        found = {name: value for name, variable in variables.items() if (value := environ.get(variable))}
         try:
-            return cls(**found)  # type: ignore[arg-type]
+            return cls.model_validate(found)
         except ValidationError as exc:
             first = exc.errors()[0]
-            place = str(first["loc"][0])
-            variable = place if place.isupper() else f"WEIR_{place.upper()}"
-            raise SettingsInvalid(f"{variable}: {first['msg']}") from None
+            raise SettingsInvalid(f"{variables[str(first['loc'][0])]}: {first['msg']}") from None

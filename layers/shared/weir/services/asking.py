@@ -8,7 +8,7 @@ from weir.domain.errors import RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
-from weir.http.scrub import find_secrets, may_hold_secrets, scrubbed
+from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask
 
@@ -49,11 +49,15 @@ def _ask(
             code="missing_required_parameter",
         )
     keys = provider_keys(body)
+    secrets = secrets | set(keys.values())
+    if holds_any(params.model, secrets):
+        raise RequestInvalid(f"'{where}model' holds an API key.", param=f"{where}model", code="model_not_found")
     if may_hold_secrets(raw):
-        secrets = secrets | find_secrets(body) | set(keys.values())
+        secrets = secrets | find_secrets(body)
     kept = scrubbed(raw, body, secrets)
     if kept is not raw:
         tags = validated(CallTags, jsonbytes.loads(kept))
+    caller_id = tags.request_id or request_id or None
     return Ask(
         call=to_call(
             params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)
@@ -65,7 +69,7 @@ def _ask(
         secrets=secrets,
         provider_keys=keys,
         headers=_headers(params, where),
-        caller_id=tags.request_id or request_id or None,
+        caller_id=None if ERASED in (caller_id or "") else caller_id,  # two erased ids look alike and are not
         application=tags.application_name,
         intent=tags.intent_name,
         session_id=_text(tags.session_id),

@@ -12,7 +12,7 @@ from weir.domain.errors import LedgerUnavailable, ProviderError
 from weir.domain.record import Environment, Failure, Outcome, Payload, Record
 from weir.http.chat_reply import completion_body
 from weir.http.errors import status_of
-from weir.http.scrub import erase, erase_text
+from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
 from weir.protocols import jsonbytes
 from weir.providers.client import Exchange
@@ -76,7 +76,10 @@ class Attempt:
 
 
 class Recorder:
-    """Keeps attempts. `clock` gives seconds for measuring, `now` the time of day, `new_id` an id for an instant."""
+    """Keeps attempts, without `secrets`, those of the process.
+
+    `clock` gives seconds for measuring, `now` the time of day, `new_id` an id for an instant.
+    """
 
     def __init__(
         self,
@@ -126,6 +129,7 @@ class Recorder:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
         secrets = self._secrets | attempt.ask.secrets
         reply = attempt.exchange.reply
+        record = erase_record(record, secrets)
         payload = Payload(
             attempt.ask.request,
             erase(response, secrets) if response is not None else None,
@@ -164,7 +168,7 @@ class Recorder:
             code=clean(exc.code),
             type=clean(exc.type),
             param=clean(exc.param),
-            retry_after=exc.retry_after,
+            retry_after=clean(exc.retry_after),
         )
 
 

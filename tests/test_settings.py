@@ -1,0 +1,75 @@
+"""The environment, read once."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from weir.runtime.settings import Settings, SettingsInvalid
+
+
+def test_without_variables_the_defaults_hold() -> None:
+    assert Settings.from_environ({}) == Settings()
+    assert (Settings().engine, Settings().port, Settings().data_dir) == ("sqlite", 8787, Path(".weir"))
+
+
+def test_every_variable_counts() -> None:
+    assert Settings.from_environ(
+        {
+            "WEIR_API_KEY": "canary-1",
+            "WEIR_ENGINE": "dynamodb",
+            "WEIR_DATA_DIR": "elsewhere",
+            "WEIR_TABLE": "t",
+            "WEIR_BUCKET": "b",
+            "WEIR_SHARDS": "4",
+            "PORT": "0",
+            "WEIR_TRANSPORT": "aiohttp",
+            "WEIR_CONNECT_TIMEOUT_S": "1.5",
+            "WEIR_READ_TIMEOUT_S": "60",
+            "WEIR_BODY_LIMIT": "1000",
+            "WEIR_LOG_LEVEL": "DEBUG",
+            "WEIR_SERVICE": "s",
+            "SOMETHING_ELSE": "x",
+        }
+    ) == Settings(
+        api_key="canary-1",
+        engine="dynamodb",
+        data_dir=Path("elsewhere"),
+        table="t",
+        bucket="b",
+        shards=4,
+        port=0,
+        transport="aiohttp",
+        connect_timeout_s=1.5,
+        read_timeout_s=60,
+        body_limit=1000,
+        log_level="DEBUG",
+        service="s",
+    )
+
+
+def test_an_empty_variable_is_unset() -> None:
+    assert Settings.from_environ({"WEIR_API_KEY": "", "PORT": "", "WEIR_ENGINE": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("WEIR_ENGINE", "postgres"),
+        ("WEIR_SHARDS", "0"),
+        ("WEIR_TRANSPORT", "curl"),
+        ("WEIR_READ_TIMEOUT_S", "0"),
+        ("WEIR_CONNECT_TIMEOUT_S", "soon"),
+        ("WEIR_BODY_LIMIT", "-1"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(variable: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"^{variable}: "):
+        Settings.from_environ({variable: value})
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1
