@@ -94,8 +94,6 @@ class SQLiteRecordStore:
         for connection in self._open:
             connection.close()
 
-    # -- reading ------------------------------------------------------------------------------------------------------
-
     def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
@@ -113,8 +111,6 @@ class SQLiteRecordStore:
         with self._guard:
             self._open.append(connection)
         return connection
-
-    # -- writing ------------------------------------------------------------------------------------------------------
 
     def _write(self, connection: sqlite3.Connection) -> None:
         more = True
