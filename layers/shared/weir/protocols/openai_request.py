@@ -203,7 +203,8 @@ def _assistant(
         match part:
             case ToolCall(id, name, arguments, _, extra):
                 function = {"name": name, "arguments": arguments}
-                calls.append({"id": id, "type": "function", "function": function, **extra})
+                named = {"id": id} if id else {}
+                calls.append({**named, "type": "function", "function": function, **extra})
             case Unknown(type="custom_tool_call", fields=fields):
                 calls.append(fields)
             case Thinking(text=text):
