@@ -219,7 +219,7 @@ def _unsent(protocol: WireProtocol, choice: Choice, sent: list[object]) -> Itera
 
 
 def _numbered(messages: list[Any]) -> str:
-    """The same with call ids numbered as they come: a vendor may want them spelled otherwise, in call and result alike."""
+    """The same with call ids numbered as they come: a vendor may want them spelled otherwise."""
     text = json.dumps(messages, sort_keys=True)
     found = dict.fromkeys(re.findall(r'"(?:tool_call_id|id)": "([^"]+)"', text))
     for at, id in enumerate(sorted(found, key=text.index)):
