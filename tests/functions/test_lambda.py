@@ -139,6 +139,56 @@ def test_a_log_is_read_back_with_every_field(handlers: dict[str, Handler]) -> No
     assert {name: log[name] for name in json.loads(sent["body"])} == json.loads(sent["body"])
 
 
+def test_a_bulk_is_kept_but_for_its_bad_row(handlers: dict[str, Handler]) -> None:
+    answer = handlers["request-log"](event("request-log-bulk"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        201,
+        {"success_count": 1, "error_count": 1, "errors": [{"index": 1, "error": "'model' is required."}]},
+    )
+    (row,) = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]
+    log = read_back(handlers, row["id"])
+    sent = json.loads(event("request-log-bulk")["body"])["logs"][0]
+    assert {name: log[name] for name in sent} == sent
+
+
+def test_an_annotation_is_read_back(handlers: dict[str, Handler]) -> None:
+    log = {"model": "m", "unique_id": "order-1", "metadata": {"plan": "pro"}}
+    handlers["request-log"](event("request-log-create", body=json.dumps(log)), None)
+
+    answer = handlers["request-log"](event("request-log-annotate"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        200,
+        {"success_count": 1, "error_count": 1, "errors": [{"index": 1, "error": "Not found."}]},
+    )
+    found = read_back(handlers, "order-1")
+    assert (found["positive_feedback"], found["metadata"]) == (True, {"plan": "pro", "checked": "yes"})
+
+
+def test_a_summary_is_summed_from_the_table(handlers: dict[str, Handler]) -> None:
+    handlers["request-log"](event("request-log-create"), None)
+    handlers["request-log"](event("request-log-bulk"), None)
+    handlers["request-log"](event("request-log-create", body=json.dumps({"model": "m", "cost": 5})), None)
+
+    answer = handlers["request-log"](event("request-log-summary"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        200,
+        {
+            "number_of_requests": 2,
+            "total_cost": 0.0001275,  # claimed for the one, computed for the other
+            "total_tokens": 10,
+            "total_prompt_tokens": 6,
+            "total_completion_tokens": 4,
+            "avg_latency": 1.5,
+            "avg_tps": 1.333333,
+            "avg_ttft": 0.2,
+            "scores": {},
+        },
+    )
+
+
 def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
     noise = base64.b64encode(bytes(range(256)) * 4 + str(list(range(60_000))).encode()).decode()
     sent = {"model": "m", "input": noise, "output": "x"}
@@ -188,4 +238,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "storage",
         "request-log-create",
         "request-log-list",
+        "request-log-bulk",
+        "request-log-annotate",
+        "request-log-summary",
     }

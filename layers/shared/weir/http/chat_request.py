@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
+from weir.domain.annotation import METADATA_KEYS_LIMIT
 from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, ToolChoice, UnknownTool
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
@@ -14,7 +15,6 @@ NAME_LIMIT = 256
 """Characters of an id or a name that a caller gives: they become parts of keys."""
 
 METADATA_VALUE_LIMIT = 4_096
-METADATA_KEYS_LIMIT = 64
 
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 _NOT_EXTRA = frozenset({"model", "messages", "stream", "stream_options"})
