@@ -9,7 +9,7 @@ from weir.providers.catalog import Environ, Provider
 class Variables:
     """`keys`: the sets of variables of which each is enough to call it, the first that is set counts.
 
-    `addresses`: those that name its base URL, in the same order. `others`: further variables, each with its meaning.
+    `addresses`: those that name its base URL, in the same order. `others`: those with more to say, in Markdown.
     """
 
     keys: tuple[tuple[str, ...], ...]
@@ -31,15 +31,19 @@ def variables_of(provider: Provider) -> Variables:
             return Variables(
                 ((key,),),
                 (address, "AZURE_OPENAI_ENDPOINT"),
-                (("AZURE_OPENAI_API_VERSION", version), ("OPENAI_API_VERSION", "the same, if that is not set")),
+                (("AZURE_OPENAI_API_VERSION", version), ("OPENAI_API_VERSION", "the same, where the other is not set")),
             )
         case "vertex":
             return Variables(
                 ((key,),),
                 (address,),
                 (
-                    ("VERTEX_PROJECT", "the project; or GOOGLE_CLOUD_PROJECT"),
-                    ("VERTEX_LOCATION", "a region or `global`, the default; or GOOGLE_CLOUD_LOCATION"),
+                    (key, "an API key or an OAuth access token; its first letters tell which"),
+                    ("VERTEX_PROJECT", "the project; or `GOOGLE_CLOUD_PROJECT`"),
+                    (
+                        "VERTEX_LOCATION",
+                        "a region or `global`, the default; or `GOOGLE_CLOUD_LOCATION`. The host follows it",
+                    ),
                 ),
             )
         case "bedrock":
@@ -48,7 +52,7 @@ def variables_of(provider: Provider) -> Variables:
                 (address, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
                 (
                     ("AWS_SESSION_TOKEN", "with keys that are lent"),
-                    ("AWS_REGION", "the region, us-east-1 by default; or AWS_DEFAULT_REGION"),
+                    ("AWS_REGION", "the region, us-east-1 by default; or `AWS_DEFAULT_REGION`. The host follows it"),
                     ("AWS_PROFILE", "and whatever else AWS's SDK finds: SSO, containers, roles"),
                 ),
             )
