@@ -218,6 +218,15 @@ def _unsent(protocol: WireProtocol, choice: Choice, sent: list[object]) -> Itera
         yield "the vendor's own seals are not sent back"
 
 
+def _numbered(messages: list[Any]) -> str:
+    """The same with call ids numbered as they come: a vendor may want them spelled otherwise."""
+    text = json.dumps(messages, sort_keys=True)
+    found = dict.fromkeys(re.findall(r'"(?:tool_call_id|id)": "([^"]+)"', text))
+    for at, id in enumerate(sorted(found, key=text.index)):
+        text = text.replace(f'"{id}"', f'"#{at}"')
+    return text
+
+
 def _takes_details(protocol: WireProtocol) -> bool:
     return isinstance(protocol, OpenAIChat) and protocol.dialect.thinking_details
 
@@ -239,7 +248,7 @@ def request_faults(protocol: WireProtocol, request: Mapping[str, Any], model: st
     except RequestInvalid as exc:
         yield f"the recorded history is refused: {exc}"
         return
-    if [_essence(message) for message in sent] != [_essence(message) for message in request["messages"]]:
+    if _numbered([_essence(message) for message in sent]) != _numbered([_essence(m) for m in request["messages"]]):
         yield "the recorded history reaches the vendor as another"
 
 
@@ -247,7 +256,9 @@ def _essence(message: Mapping[str, Any]) -> dict[str, Any]:
     """A message without the empty fields some clients write, and without its reasoning, whose field the row names."""
     told = {name: value for name, value in message.items() if value and not name.startswith("reasoning")}
     if calls := told.get("tool_calls"):
-        told["tool_calls"] = [(call.get("id") or "", call["type"], call.get("function")) for call in calls]
+        told["tool_calls"] = [
+            {"id": call.get("id") or "", "type": call["type"], "function": call.get("function")} for call in calls
+        ]
     if isinstance(parts := told.get("content"), list):
         told["content"] = [
             {**part, "image_url": {"url": part["image_url"]}} if isinstance(part.get("image_url"), str) else part

@@ -281,6 +281,9 @@ CATALOG: tuple[Provider, ...] = (
         bare=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-", "open-mi"),
         max_tokens_field="max_tokens",
         seed_field="random_seed",
+        unsupported=frozenset({"user", "logit_bias", "service_tier"}),
+        functions=False,
+        call_id_length=9,
         metadata=True,
         stream_options=False,
         thinking_field=None,
@@ -347,10 +350,30 @@ _OWN_RESPONSES = {
 """Servers that people name in the environment and whose Responses API is known to depart from OpenAI's."""
 
 
+_OWN_CHAT: Mapping[str, Mapping[str, Any]] = {
+    **{
+        key: {"ends_with_done": True}
+        for key in (
+            "cloudflare",
+            "copilot",
+            "databricks",
+            "doubleword",
+            "hyperbolic",
+            "llamacpp",
+            "mistralrs",
+            "venice",
+            "zai",
+        )
+    },
+    # both serve Claude behind this format and hand its signatures on
+    **{key: {"ends_with_done": True, "thinking_details": True} for key in ("snowflake", "vercel-gateway")},
+}
+"""The same for Chat Completions."""
+
+
 def own_provider(name: str, base_url: str) -> Provider:
     """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
-    return openai_like(
-        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, metadata=True, developer=True
-    )
+    departures = {"metadata": True, "developer": True, **_OWN_CHAT.get(name, NOTHING)}
+    return openai_like(name, base_url.rstrip("/"), also={"responses": also}, keyless=True, **departures)
