@@ -92,7 +92,8 @@ Every other pair of `<NAME>_BASE_URL` and `<NAME>_API_KEY` is a provider named `
 with `LM_STUDIO_BASE_URL=http://127.0.0.1:1234/v1` and `LM_STUDIO_API_KEY=anything`, models are called
 `lm-studio/<model>`. It is spoken to in OpenAI's format, at `<base URL>/chat/completions`, and as
 `lm-studio/responses/<model>` at `<base URL>/responses`. Both variables are needed; write any word for a key that the
-server does not check.
+server does not check. A few servers are known by their names, `llamacpp` or `vercel-gateway` among them, and spoken to
+as they want it.
 """
 
 FEATURES_TEXT = """## What each format can express

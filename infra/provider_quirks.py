@@ -44,10 +44,13 @@ PHRASES: Mapping[type, Phrases] = {
             f"earlier thinking goes back as `{name}`" if name else "earlier thinking does not go back"
         ),
         "thinking_details": _fixed("takes `reasoning_details` back, with their seals"),
-        "stream_options": _fixed("is sent no `stream_options`; it gives usage with every stream"),
+        "stream_options": _fixed("is sent no `stream_options`, and gives usage with every stream"),
         "seed_field": lambda name: f"`seed` is sent as `{name}`",
         "metadata": _METADATA,
         "developer": _DEVELOPER,
+        "unsupported": lambda names: f"has no {_names(names)}",
+        "functions": _fixed("knows no deprecated `functions`: they are sent as tools"),
+        "call_id_length": lambda length: f"ids of tool calls are made to have {length} letters and digits",
         "ends_with_done": _fixed("a stream without `[DONE]` at its end counts as cut off"),
     },
     ResponsesDialect: {
