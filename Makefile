@@ -11,7 +11,7 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices bench clean
+.PHONY: help dev test check format lock prices docs bench corpus clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 
+corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
+	@$(BIN)/python infra/corpus.py
+
+docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
+	$(BIN)/python infra/provider_docs.py
+
 prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
 	$(BIN)/python infra/compile_prices.py
 
@@ -48,7 +54,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
