@@ -107,6 +107,16 @@ def test_maitais_lines_are_text_behind_api_gateway(handlers: dict[str, Handler])
     assert read_back(handlers, header(answer, "x-weir-request-id"))["session_id"] == "s-1"
 
 
+def test_embeddings_are_answered_and_kept_in_the_table(handlers: dict[str, Handler]) -> None:
+    answer = handlers["completion"](event("embeddings"), None)
+
+    assert answer["statusCode"] == 200
+    body = json.loads(body_of(answer))
+    assert [item["index"] for item in body["data"]] == [0, 1]
+    log = read_back(handlers, header(answer, "x-weir-request-id"))
+    assert (log["log_type"], log["input"], log["full_response"]) == ("embedding", '["Grüezi","Salü"]', body)
+
+
 def test_a_container_answers_one_call_after_the_other(handlers: dict[str, Handler]) -> None:
     ids = {header(handlers["completion"](event("completion"), None), "x-weir-request-id") for _ in range(3)}
     assert len(ids) == 3
@@ -235,6 +245,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "completion",
         "completion-stream",
         "completion-maitai",
+        "embeddings",
         "storage",
         "request-log-create",
         "request-log-list",

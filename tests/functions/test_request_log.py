@@ -532,7 +532,9 @@ JSON = st.recursive(
 NAMES = st.text(min_size=1, max_size=12).filter(lambda name: name not in LogBody.model_fields and name not in OWNED)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(fields=st.dictionaries(NAMES, JSON, max_size=4))
 def test_fields_without_a_meaning_here_survive_whatever_they_hold(caller: Caller, fields: dict[str, Any]) -> None:
     shown = read(caller, log(caller, **fields))

@@ -193,11 +193,15 @@ def _as_logged(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_called(payload: Payload) -> dict[str, Any]:
-    """A Chat Completions body, or Maitai's envelope around one, and the chat.completion that answered it."""
+    """A Chat Completions body, Maitai's envelope around one, or one for embeddings, and what answered it."""
     request = _object(payload.request)
     inner = request.get("params")
     params = inner if isinstance(inner, dict) else request
     fields: dict[str, Any] = {"full_request": request, **dict(_parameters(params))}
+    if "messages" not in params and "input" in params:
+        given = params["input"]
+        fields["log_type"] = "embedding"
+        fields["input"] = given if isinstance(given, str) else jsonbytes.dumps(given).decode()
     if payload.response is not None:
         response = _object(payload.response)
         fields["full_response"] = response

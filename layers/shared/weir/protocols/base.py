@@ -62,10 +62,17 @@ class WireProtocol(Protocol):
         ...
 
 
+class Droppable(Protocol):
+    """A call that says whether what cannot be expressed may be left out."""
+
+    @property
+    def drop_unsupported(self) -> bool: ...
+
+
 class Unsupported:
     """Gathers what a provider cannot express: refuses the call, or notes what is left out if the caller allowed it."""
 
-    def __init__(self, call: ChatCall, provider: str) -> None:
+    def __init__(self, call: Droppable, provider: str) -> None:
         self._allowed = call.drop_unsupported
         self._provider = provider
         self.dropped: list[str] = []

@@ -7,7 +7,15 @@ from urllib.parse import quote
 
 from weir.domain.completion import NOTHING
 from weir.protocols.base import WireProtocol
+from weir.protocols.embedding import EmbeddingProtocol
 from weir.providers.access import KeyHeader
+from weir.providers.embedding_formats import (
+    MakeEmbedding,
+    bedrock_embeddings,
+    cohere_embeddings,
+    embeddings,
+    gemini_embeddings,
+)
 
 Environ = Mapping[str, str]
 MakeProtocol = Callable[[Environ], WireProtocol]
@@ -21,7 +29,8 @@ class Provider:
     `base_url` means what it means in the vendor's own SDK; the protocol's path is appended to it. `tail` is what people
     also write at its end (`/v1`) although the path begins with it; it is then not sent twice.
     `apis` are the formats by the name that selects them in `provider/<api>/model`; "" is the usual one. `families`
-    sends model names by their beginnings to another than the usual one.
+    sends model names by their beginnings to another than the usual one. `embeddings` is the format of its embeddings,
+    None if it has none that we can ask for.
     `key`: the header that carries the key; "aws" is a signature, "google" a token or a key, "none" neither.
     `keyless`: works without a key. `bare` are the beginnings of model names that are routed here without `provider/`.
     `variable` begins its environment variables, `<variable>_API_KEY` and `<variable>_BASE_URL`.
@@ -38,6 +47,7 @@ class Provider:
     bare: tuple[str, ...] = ()
     variable: str
     models: str = "/models"
+    embeddings: MakeEmbedding | None = None
 
     def at(self, base_url: str) -> "Provider":
         """The same vendor at another address."""
@@ -156,6 +166,12 @@ def _azure_chat(environ: Environ) -> WireProtocol:
     )
 
 
+def _azure_embeddings(environ: Environ) -> EmbeddingProtocol:
+    version = azure_version(environ)
+    by_deployment = f"/openai/deployments/{{model}}/embeddings?api-version={quote(version)}"
+    return embeddings("azure", "/openai/v1/embeddings" if version == "v1" else by_deployment)(environ)
+
+
 def azure_version(environ: Environ) -> str:
     """`v1`, or a date. 2024-10-21 is the last dated version that Azure calls generally available."""
     return environ.get("AZURE_OPENAI_API_VERSION") or environ.get("OPENAI_API_VERSION") or "2024-10-21"
@@ -172,7 +188,7 @@ def vertex_endpoint(environ: Environ) -> str:
     return f"https://{'' if location == 'global' else location + '-'}aiplatform.googleapis.com"
 
 
-_ROW = ("keyless", "bare", "tail", "models")
+_ROW = ("keyless", "bare", "tail", "models", "embeddings")
 
 
 def openai_like(
@@ -189,7 +205,17 @@ def openai_like(
     )
 
 
-DEMO = replace(openai_like("demo", "http://demo.invalid", keyless=True, models="", ends_with_done=True), key="none")
+DEMO = replace(
+    openai_like(
+        "demo",
+        "http://demo.invalid",
+        keyless=True,
+        models="",
+        embeddings=embeddings("demo", base64=False, tokens=False),
+        ends_with_done=True,
+    ),
+    key="none",
+)
 """Never leaves the process: providers/demo.py answers."""
 
 CATALOG: tuple[Provider, ...] = (
@@ -198,7 +224,8 @@ CATALOG: tuple[Provider, ...] = (
         "openai",
         "https://api.openai.com/v1",
         also={"responses": responses_of("OPENAI")},
-        bare=("gpt-", "chatgpt-", "o1", "o3", "o4"),
+        bare=("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-3-", "text-embedding-ada-"),
+        embeddings=embeddings("openai"),
         metadata=True,
         developer=True,
         thinking_field=None,
@@ -212,6 +239,7 @@ CATALOG: tuple[Provider, ...] = (
         tail="/openai/v1",
         variable="AZURE_OPENAI",
         models="",
+        embeddings=_azure_embeddings,
     ),
     Provider(
         name="anthropic",
@@ -231,6 +259,7 @@ CATALOG: tuple[Provider, ...] = (
         bare=("gemini-",),
         variable="GEMINI",
         models="/v1beta/models?pageSize=1000",
+        embeddings=gemini_embeddings,
     ),
     Provider(
         name="vertex",
@@ -248,14 +277,16 @@ CATALOG: tuple[Provider, ...] = (
         key="aws",
         variable="BEDROCK",
         models="",
+        embeddings=bedrock_embeddings,
     ),
     Provider(
         name="cohere",
         base_url="https://api.cohere.com",
         apis={"": _cohere, "v1": _cohere_v1},
-        bare=("command-", "c4ai-"),
+        bare=("command-", "c4ai-", "embed-"),
         variable="COHERE",
         models="/v1/models?page_size=1000",
+        embeddings=cohere_embeddings,
     ),
     openai_like(
         "groq",
@@ -279,6 +310,9 @@ CATALOG: tuple[Provider, ...] = (
         prefix="/v1",
         tail="/v1",
         bare=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-", "open-mi"),
+        embeddings=embeddings(
+            "mistral", "/v1/embeddings", tokens=False, user=False, dimensions_field="output_dimension"
+        ),
         max_tokens_field="max_tokens",
         seed_field="random_seed",
         unsupported=frozenset({"user", "logit_bias", "service_tier"}),
@@ -296,12 +330,25 @@ CATALOG: tuple[Provider, ...] = (
         bare=("grok-",),
         ends_with_done=True,
     ),
-    openai_like("together", "https://api.together.xyz/v1", max_tokens_field="max_tokens", ends_with_done=True),
-    openai_like("fireworks", "https://api.fireworks.ai/inference/v1", bare=("accounts/",), ends_with_done=True),
+    openai_like(
+        "together",
+        "https://api.together.xyz/v1",
+        embeddings=embeddings("together", base64=False, tokens=False, user=False, dimensions_field=None),
+        max_tokens_field="max_tokens",
+        ends_with_done=True,
+    ),
+    openai_like(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        bare=("accounts/",),
+        embeddings=embeddings("fireworks", base64=False),
+        ends_with_done=True,
+    ),
     openai_like(
         "openrouter",
         "https://openrouter.ai/api/v1",
         also={"responses": responses_of("OPENROUTER")},
+        embeddings=embeddings("openrouter"),
         reasoning="object",
         thinking_field="reasoning",
         thinking_details=True,
@@ -322,11 +369,12 @@ CATALOG: tuple[Provider, ...] = (
         "ollama",
         "http://localhost:11434/v1",
         keyless=True,
+        embeddings=embeddings("ollama", base64=False, tokens=False, user=False),
         max_tokens_field="max_tokens",
         thinking_field="reasoning",
         ends_with_done=True,
     ),
-    openai_like("vllm", "http://localhost:8000/v1", keyless=True, ends_with_done=True),
+    openai_like("vllm", "http://localhost:8000/v1", keyless=True, embeddings=embeddings("vllm"), ends_with_done=True),
 )
 
 
@@ -376,4 +424,6 @@ def own_provider(name: str, base_url: str) -> Provider:
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
     departures = {"metadata": True, "developer": True, **_OWN_CHAT.get(name, NOTHING)}
-    return openai_like(name, base_url.rstrip("/"), also={"responses": also}, keyless=True, **departures)
+    return openai_like(
+        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, embeddings=embeddings(name), **departures
+    )

@@ -13,6 +13,7 @@ import httpx
 from weir import __version__
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, Completion
+from weir.domain.embedding import EmbeddingCall, Embeddings
 from weir.domain.errors import (
     MalformedReply,
     ProviderError,
@@ -23,11 +24,15 @@ from weir.domain.errors import (
 from weir.domain.events import StreamEvent
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
+from weir.protocols.embedding import WireReply
 from weir.providers.access import Access
 from weir.providers.catalog import Provider
-from weir.providers.registry import Target
+from weir.providers.registry import EmbeddingTarget, Target
 
 _USER_AGENT = f"weir/{__version__}"
+
+_AT_ONCE = 8
+"""Requests that one call for embeddings may have under way, where it takes several."""
 
 _HOP_HEADERS = frozenset(
     {
@@ -95,6 +100,45 @@ class ProviderClient:
         if response.status_code >= 400:
             raise _refusal(target, response, reply)
         return target.protocol.parse(reply)
+
+    async def embed(
+        self, target: EmbeddingTarget, call: EmbeddingCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
+    ) -> Embeddings:
+        """A vector for each input. Raises ProviderError; `exchange` then holds what had come.
+
+        Several requests' answers are lines of the exchange; after one that fails no more are begun.
+        """
+        wires = target.protocol.render(call)
+        exchange.dropped = wires[0].dropped
+        replies: list[WireReply] = []
+        for at in range(0, len(wires), _AT_ONCE):
+            asked = [(wire, Exchange()) for wire in wires[at : at + _AT_ONCE]]
+            work = [self._embed(target, wire, part, headers) for wire, part in asked]
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+            for _, part in asked:
+                if part.status is not None:
+                    exchange.status = part.status
+                    exchange.chunks += [b"\n", *part.chunks] if exchange.chunks else part.chunks
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                replies.append(outcome)
+        return target.protocol.parse(replies)
+
+    async def _embed(
+        self, target: EmbeddingTarget, wire: WireRequest, exchange: Exchange, headers: Mapping[str, str]
+    ) -> WireReply:
+        provider, body = target.provider, jsonbytes.dumps(wire.body)
+        request = await self._request("POST", provider, target.access, wire.path, body, _headers(wire, headers))
+        response = await self._send(request, exchange, provider.name)
+        try:
+            await _read(response, exchange, provider.name)
+        finally:
+            await response.aclose()
+        reply = exchange.reply or b""
+        if response.status_code >= 400:
+            raise _refusal(target, response, reply)
+        return WireReply(reply, response.headers)
 
     @asynccontextmanager
     async def stream(
@@ -211,5 +255,5 @@ def _broken(exc: httpx.HTTPError, provider: str) -> ProviderError:
     return MalformedReply(f"{provider} broke off before its answer was complete.", provider=provider)
 
 
-def _refusal(target: Target, response: httpx.Response, body: bytes) -> ProviderError:
+def _refusal(target: Target | EmbeddingTarget, response: httpx.Response, body: bytes) -> ProviderError:
     return target.protocol.error(response.status_code, response.headers, body)

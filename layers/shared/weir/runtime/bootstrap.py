@@ -16,6 +16,7 @@ from weir.runtime.settings import Settings, SettingsInvalid
 if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
+    from weir.services.embed import Embedder
 
 WORKSPACE = "default"
 """The workspace of the key in WEIR_API_KEY."""
@@ -83,12 +84,13 @@ def open_ledger(settings: Settings) -> Ledger:
     return Ledger(SQLiteRecordStore(settings.data_dir / "ledger.sqlite"), FileBlobStore(settings.data_dir / "blobs"))
 
 
-def completions(runtime: Runtime) -> "Completions":
-    """The completion service with its provider client; only the functions that call providers import it."""
+def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
+    """The services that call providers, with one client; only the functions that need them import them."""
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
     from weir.services.attempt import Recorder
     from weir.services.complete import Completions
+    from weir.services.embed import Embedder
 
     registry = Registry.from_environ(runtime.environ)
     recorder = Recorder(
@@ -99,7 +101,8 @@ def completions(runtime: Runtime) -> "Completions":
         clock=time.perf_counter,
     )
     client = open_client(runtime.settings)
-    return Completions(registry, client, recorder, ModelList(registry, client, time.monotonic))
+    models = ModelList(registry, client, time.monotonic)
+    return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
 
 
 def open_client(settings: Settings) -> "ProviderClient":

@@ -1,47 +1,72 @@
 """From a caller's body to an Ask: the one way for every completion dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
+from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
+from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
-from weir.services.attempt import Ask
+from weir.services.attempt import Ask, Call
 
 
-def ask_openai(raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], *, tags_only: bool = False) -> Ask:
+def ask_openai(
+    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], *, tags_only: bool = False
+) -> Ask[ChatCall]:
     """The body of the OpenAI routes. `tags_only`: `metadata` are tags there, never OpenAI's parameter of that name.
 
-    Raises RequestInvalid, as does `ask_maitai`. `secrets` are those of the process and the caller's own key.
+    Raises RequestInvalid, as do the others. `secrets` are those of the process and the caller's own key.
     """
     request = validated(ChatCompletionBody, body)
-    return _ask(request, request, raw, body, principal, secrets, metadata=None if tags_only else request.metadata)
+    metadata = None if tags_only else request.metadata
+
+    def call(model: str, tags: CallTags) -> ChatCall:
+        return to_call(request, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
+
+    return _ask(request, request, call, raw, body, principal, secrets)
 
 
 def ask_maitai(
     raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], request_id: str | None = None
-) -> Ask:
+) -> Ask[ChatCall]:
     """Maitai's envelope. `request_id` is the caller's X-Request-ID, clean of keys; one in the body comes first."""
     request = validated(SerializedBody, body)
-    return _ask(request, request.params, raw, body, principal, secrets, where="params.", request_id=request_id)
+    where = "params."
+
+    def call(model: str, tags: CallTags) -> ChatCall:
+        return to_call(request.params, model, where=where, drop_unsupported=bool(tags.drop_unsupported))
+
+    return _ask(request, request.params, call, raw, body, principal, secrets, where=where, request_id=request_id)
+
+
+def ask_embeddings(raw: bytes, body: Any, principal: Principal, secrets: frozenset[str]) -> Ask[EmbeddingCall]:
+    """The body of the embedding routes. `metadata` are tags there."""
+    request = validated(EmbeddingBody, body)
+
+    def call(model: str, tags: CallTags) -> EmbeddingCall:
+        return to_embedding_call(request, model, drop_unsupported=bool(tags.drop_unsupported))
+
+    return _ask(request, request, call, raw, body, principal, secrets)
 
 
 def _ask(
     tags: CallTags,
-    params: ChatParams,
+    params: ChatParams | EmbeddingParams,
+    call: Callable[[str, CallTags], Call],
     raw: bytes,
     body: Mapping[str, Any],
     principal: Principal,
     secrets: frozenset[str],
     *,
     where: str = "",
-    metadata: Mapping[str, Any] | None = None,
     request_id: str | None = None,
-) -> Ask:
+) -> Ask[Call]:
     if params.model is None:
         raise RequestInvalid(
             f"'{where}model' is required: no default model is configured for this call.",
@@ -59,9 +84,7 @@ def _ask(
         tags = validated(CallTags, jsonbytes.loads(kept))
     caller_id = tags.request_id or request_id or None
     return Ask(
-        call=to_call(
-            params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)
-        ),
+        call=call(params.model, tags),
         model=params.model,
         workspace=principal.workspace,
         environment=principal.environment,
@@ -86,7 +109,7 @@ def _text(value: str | int | None) -> str | None:
     return str(value) if value is not None and value != "" else None
 
 
-def _headers(params: ChatParams, where: str) -> Mapping[str, str]:
+def _headers(params: ChatParams | EmbeddingParams, where: str) -> Mapping[str, str]:
     headers = params.extra_headers or NOTHING
     for name, value in headers.items():
         if not isinstance(value, str) or not (name + value).isascii() or not (name + value).isprintable():
