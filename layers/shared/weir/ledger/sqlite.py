@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
-from weir.domain.errors import LedgerUnavailable, WeirError
+from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Environment, Record
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
@@ -72,7 +72,7 @@ _COST_PLACES = 12
 class _Work(NamedTuple):
     """What is to be written in one transaction with others; `future` gets its result when that is on the disk.
 
-    `apply` may raise a WeirError of its own as long as it has not written anything.
+    `apply` raises nothing but sqlite3's errors: it runs in the thread that everybody waits for.
     """
 
     apply: Callable[[sqlite3.Connection], Any]
@@ -116,10 +116,15 @@ class SQLiteRecordStore:
         return tuple(from_item(item) for (item,) in rows)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        future: Future[Record | None] = self._enqueue(
-            partial(_annotate, workspace=workspace, id=id, annotation=annotation)
-        )
-        return future.result()
+        while rows := self._read(_GET, {"workspace": workspace, "id": id}):
+            found, item = rows[0][:2]
+            record = annotated(from_item(item), annotation)
+            replaced: Future[bool] = self._enqueue(
+                partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
+            )
+            if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
+                return record
+        return None
 
     def totals(
         self,
@@ -198,14 +203,9 @@ class SQLiteRecordStore:
         return batch, False
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Work]) -> None:
-        results: list[Any] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for work in batch:
-                try:
-                    results.append(work.apply(connection))
-                except WeirError as refusal:
-                    results.append(refusal)
+            results = [work.apply(connection) for work in batch]
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             with contextlib.suppress(sqlite3.Error):
@@ -216,10 +216,7 @@ class SQLiteRecordStore:
                 work.future.set_exception(unavailable)
             return
         for work, result in zip(batch, results, strict=True):
-            if isinstance(result, WeirError):
-                work.future.set_exception(result)
-            else:
-                work.future.set_result(result)
+            work.future.set_result(result)
 
 
 def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
@@ -242,15 +239,12 @@ def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
     return Kept(record.id, new=bool(put.rowcount))
 
 
-def _annotate(connection: sqlite3.Connection, workspace: str, id: str, annotation: Annotation) -> Record | None:
-    row = connection.execute(_GET, {"workspace": workspace, "id": id}).fetchone()
-    if row is None:
-        return None
-    record = annotated(from_item(row[1]), annotation)
-    connection.execute(
-        "UPDATE records SET item = ? WHERE workspace = ? AND id = ?", (to_item(record), workspace, row[0])
+def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes, new: bytes) -> bool:
+    """False when something else lies there by now."""
+    changed = connection.execute(
+        "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
-    return record
+    return bool(changed.rowcount)
 
 
 def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:
