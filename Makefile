@@ -11,7 +11,7 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock bench clean
+.PHONY: help dev test check format lock prices bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
+
+prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
+	$(BIN)/python infra/compile_prices.py
 
 lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv

@@ -1,20 +1,21 @@
 """Chat completions in every dialect, and the list of models."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from weir.domain.completion import NOTHING
+from weir.domain.completion import NOTHING, Usage
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import presented_key
-from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, error_event
+from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, WriteUsage, error_event, usage_body
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.errors import Dialect, error_reply, openai_error
 from weir.http.intake import header_id
-from weir.http.maitai_reply import CHUNK_FRAME, error_line, response_line
+from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, completions
@@ -63,6 +64,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
                     jsonbytes.loads(answer.body),
                     request_id=request_id,
                     response_ms=attempt.latency_ms,
+                    cost=answer.record.cost,
                 )
                 return Response(line, 200, {REQUEST_ID: attempt.id}, "application/json")
             stream = await service.stream(attempt)
@@ -70,7 +72,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
             return error_reply(exc, "maitai", {REQUEST_ID: attempt.id})
         return StreamedAnswer(
             stream,
-            _encoder(attempt, CHUNK_FRAME, {"request_id": request_id}).encode,
+            _encoder(attempt, CHUNK_FRAME, {"request_id": request_id}, _priced(attempt)).encode,
             error_line,
             done=b"",
             media_type="application/x-ndjson",
@@ -121,7 +123,10 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
 
 
 def _encoder(
-    attempt: Attempt, frame: tuple[bytes, bytes] = SSE_FRAME, fields: Mapping[str, str] = NOTHING
+    attempt: Attempt,
+    frame: tuple[bytes, bytes] = SSE_FRAME,
+    fields: Mapping[str, str] = NOTHING,
+    write_usage: WriteUsage | None = None,
 ) -> ChunkEncoder:
     call = attempt.ask.call
     return ChunkEncoder(
@@ -132,7 +137,20 @@ def _encoder(
         legacy=call.legacy_functions,
         frame=frame,
         fields=fields,
+        write_usage=write_usage,
     )
+
+
+def _priced(attempt: Attempt) -> WriteUsage:
+    """Usage with its cost, as the record will say it."""
+
+    def write(usage: Usage, model: str, service_tier: str | None) -> Mapping[str, Any]:
+        cost = usage.cost
+        if cost is None and (computed := attempt.computed_cost(usage, model, service_tier)) is not None:
+            cost = computed.dollars
+        return priced_usage(usage_body(usage), model, cost)
+
+    return write
 
 
 handler = lambda_handler("Weir completions", mount)

@@ -69,7 +69,7 @@ def test_a_whole_answer_is_one_line_without_a_newline_and_without_nulls(served: 
         "created": 1_760_000_000,
         "model": "upstream-1",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "model": "upstream-1"},
         "request_id": response.headers["x-weir-request-id"],
         "correction_applied": False,
     }
@@ -96,6 +96,51 @@ def test_a_stream_is_an_envelope_a_line(served: Served, route: str) -> None:
     ]
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 11)
     assert "[DONE]" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({}, 0.00000315),
+        ({"cost": 0.25}, 0.25),
+        ({"cost": {"total_cost": 0.5}}, 0.5),
+    ],
+)
+def test_the_answers_cost_is_the_providers_or_else_computed(served: Served, usage: dict[str, Any], cost: float) -> None:
+    counts = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    sent = completion(model="gpt-4o-mini-2024-07-18", usage={**counts, **usage})
+    served.upstream.replies["gpt-4o-mini"] = Reply([json.dumps(sent).encode()])
+
+    response = served.http.post(ROUTES[0], json=envelope("openai/gpt-4o-mini"))
+
+    answer = response.json()["chat_completion_response"]
+    assert answer["usage"] == {**counts, "model": "gpt-4o-mini-2024-07-18", "cost": cost}
+    assert served.log(response.headers["x-weir-request-id"])["cost"] == cost
+
+
+def test_a_cost_that_the_client_could_not_read_is_left_out(served: Served) -> None:
+    sent = completion(usage={"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12, "cost": {"tokens": 1}})
+    served.upstream.replies["costly"] = Reply([json.dumps(sent).encode()])
+    answer = served.http.post(ROUTES[0], json=envelope("openai/costly")).json()["chat_completion_response"]
+    assert answer["usage"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 3,
+        "total_tokens": 12,
+        "model": "upstream-1",
+    }
+
+
+def test_a_streams_usage_has_its_cost_too(served: Served) -> None:
+    served.upstream.replies["gpt-4o-mini"] = Reply(events("Hel", "lo"), headers=SSE_TYPE)
+    body = envelope("openai/gpt-4o-mini", stream=True)
+    body["params"]["stream_options"] = {"include_usage": True}
+
+    response = served.http.post(ROUTES[0], json=body)
+
+    last = json.loads(response.text.splitlines()[-1])["chat_completion_chunk"]
+    counts = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+    assert last["usage"] == {**counts, "model": "upstream-1", "cost": 0.00000255}
+    assert served.log(response.headers["x-weir-request-id"])["cost"] == 0.00000255
 
 
 def test_the_envelope_stays_here_and_its_tags_are_the_records(served: Served) -> None:

@@ -17,6 +17,7 @@ from weir.domain.ids import uuid7
 from weir.domain.record import Failure, Payload, Record
 from weir.http.request_log_view import log_view
 from weir.http.request_logs import IDENTIFIERS, LogBody
+from weir.prices.compiled import PRICE_VERSION
 from weir.runtime.bootstrap import Runtime
 
 CREATE = "/api/request-logs/create/"
@@ -134,12 +135,38 @@ def test_a_log_is_durable_when_it_is_answered_at_every_spelling(caller: Caller, 
             stream=True,
             claimed_usage=Usage(11, 7),
             claimed_cost=Decimal("0.0025"),
+            computed_cost=Decimal("0.0000975"),
+            price_version=PRICE_VERSION,
             first_token_ms=250.0,
             latency_ms=1750.0,
             metadata={"language": "en", "nested": {"any": ["thing", 1, None]}},
             warnings=("slow",),
         ),
     )
+
+
+def test_a_log_without_a_cost_shows_the_computed_one(caller: Caller) -> None:
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100}
+    assert caller.post(CREATE, json={"model": "gpt-4o-mini", **counts}).json()["cost"] == 0.00021
+    assert "cost" not in caller.post(CREATE, json={"model": "a-model-of-our-own", **counts}).json()
+    assert "cost" not in caller.post(CREATE, json={"model": "gpt-4o-mini"}).json()
+
+
+@pytest.mark.parametrize(
+    ("when", "computed"),
+    [
+        ({}, "0.01"),  # o3 became cheaper on 10 June 2025
+        ({"timestamp": "2025-06-09T23:59:59Z"}, "0.05"),
+        ({"timestamp": "2025-06-09T23:59:59-01:00"}, "0.01"),
+        ({"start_time": "2025-06-09T23:59:59", "timestamp": "2025-06-10T00:00:01"}, "0.05"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "0.01"),
+    ],
+)
+def test_a_log_is_priced_as_of_the_day_of_the_call(
+    caller: Caller, runtime: Runtime, when: dict[str, str], computed: str
+) -> None:
+    id = log(caller, model="openai/o3", prompt_tokens=1000, completion_tokens=1000, **when)
+    assert kept(runtime, id).computed_cost == Decimal(computed)
 
 
 def test_every_documented_field_comes_back_as_it_was_sent(caller: Caller) -> None:

@@ -16,6 +16,7 @@ from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, TEST_KEY,
 from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
 from weir.domain.record import Payload, Record
+from weir.prices.compiled import PRICE_VERSION
 from weir.runtime.bootstrap import Runtime
 
 PATH = "/chat/completions/response"
@@ -217,13 +218,13 @@ def test_times_come_from_the_clients_clock_then_from_the_response_and_zero_is_un
 
 
 @pytest.mark.parametrize(
-    ("usage", "claimed", "cost"),
+    ("usage", "claimed", "cost", "computed"),
     [
-        (None, None, None),
-        ({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cost": 0}, Usage(3, 2), None),
-        ({"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.25}, Usage(0, 0), Decimal("0.25")),
-        ({"prompt_tokens": 3, "total_tokens": 5}, Usage(3, 2), None),
-        ({"prompt_tokens": 3}, None, None),
+        (None, None, None, None),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "cost": 0}, Usage(3, 2), None, "0.0000275"),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "cost": 0.25}, Usage(0, 0), Decimal("0.25"), "0"),
+        ({"prompt_tokens": 3, "total_tokens": 5}, Usage(3, 2), None, "0.0000275"),
+        ({"prompt_tokens": 3}, None, None, None),
         (
             {
                 "prompt_tokens": 3,
@@ -233,14 +234,55 @@ def test_times_come_from_the_clients_clock_then_from_the_response_and_zero_is_un
             },
             Usage(3, 9, cached=1, reasoning=4),
             None,
+            "0.00009625",
         ),
     ],
 )
 def test_usage_is_kept_as_claimed_and_never_made_up(
-    caller: Caller, runtime: Runtime, usage: dict[str, Any] | None, claimed: Usage | None, cost: Decimal | None
+    caller: Caller,
+    runtime: Runtime,
+    usage: dict[str, Any] | None,
+    claimed: Usage | None,
+    cost: Decimal | None,
+    computed: str | None,
 ) -> None:
     caller.put(PATH, json=with_response(usage=usage))
-    assert kept(runtime, an_id(1))[0] == as_documented(claimed_usage=claimed, claimed_cost=cost)
+    assert kept(runtime, an_id(1))[0] == as_documented(
+        claimed_usage=claimed,
+        claimed_cost=cost,
+        computed_cost=Decimal(computed) if computed is not None else None,
+        price_version=PRICE_VERSION if computed is not None else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "computed"),
+    [
+        ("gpt-4o", "gpt-4o-2024-08-06", "0.0000275"),
+        ("anthropic/claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "0.000039"),
+        ("openai/responses/gpt-4o", None, "0.0000275"),
+        ("openai/our-own-name", "gpt-4o", "0.0000275"),
+        ("gpt-4o", "a name that only the provider knows", "0.0000275"),
+        ("our-own-name", "gpt-4o", "0.0000275"),
+        ("our-own-name", "another", None),
+        ("llama-3.3-70b-versatile", "llama-3.3-70b-versatile", None),  # many sell it, at many prices
+        ("meta-llama/llama-3.3-70b-instruct", None, None),
+        ("gpt-of-tomorrow", None, None),
+    ],
+)
+def test_a_call_made_elsewhere_is_priced_when_its_name_leaves_no_doubt_whose_it_is(
+    caller: Caller, runtime: Runtime, asked: str, answered: str | None, computed: str | None
+) -> None:
+    body = with_response(model=answered, usage={"prompt_tokens": 3, "completion_tokens": 2})
+    body["chat_completion_request"]["params"]["model"] = asked
+    caller.put(PATH, json=body)
+    assert kept(runtime, an_id(1))[0] == as_documented(
+        model=asked,
+        answered_model=answered,
+        claimed_usage=Usage(3, 2),
+        computed_cost=Decimal(computed) if computed is not None else None,
+        price_version=PRICE_VERSION if computed is not None else None,
+    )
 
 
 def test_what_the_real_client_stores_after_its_own_streamed_inference(caller: Caller, runtime: Runtime) -> None:

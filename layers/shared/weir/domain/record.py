@@ -84,11 +84,6 @@ class Record:
     positive_feedback: bool | None = None
 
     @property
-    def cost(self) -> Decimal | None:
-        """What was claimed goes before what was computed."""
-        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
-
-    @property
     def speed(self) -> float | None:
         """Completion tokens a second: as claimed, or over the whole time that the call took."""
         if self.tokens_per_second is not None:
@@ -96,6 +91,11 @@ class Record:
         if self.claimed_usage is None or not self.latency_ms:
             return None
         return self.claimed_usage.completion / (self.latency_ms / 1000)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What to show: who was billed knows better than our price table."""
+        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Completions and their chunks in OpenAI's form, as our callers get them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, Thinking, ToolCall, Usage
@@ -156,12 +156,14 @@ def error_event(error: Mapping[str, Any]) -> bytes:
 
 SSE_FRAME = (b"data: ", b"\n\n")
 
+WriteUsage = Callable[[Usage, str, str | None], Mapping[str, Any]]
+
 
 class ChunkEncoder:
     """Events -> `chat.completion.chunk`s: one id, one created, role first, usage last when asked.
 
     `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk; `fields` in
-    each of them.
+    each of them. `write_usage` writes the usage of an answer by a model in a service tier.
     """
 
     def __init__(
@@ -174,12 +176,14 @@ class ChunkEncoder:
         legacy: bool = False,
         frame: tuple[bytes, bytes] = SSE_FRAME,
         fields: Mapping[str, Any] = NOTHING,
+        write_usage: WriteUsage | None = None,
     ) -> None:
         self._id, self._created, self._model = id, created, model
         self._include_usage, self._legacy = include_usage, legacy
         self._begun: set[int] = set()
         self._thoughts: dict[tuple[int, int], list[str]] = {}
         self._before, self._after = frame
+        self._write_usage = write_usage or (lambda usage, model, service_tier: usage_body(usage))
         self._described: dict[str, Any] = dict(fields)
         self._extra: Mapping[str, Any] = NOTHING
         self._write_frame()
@@ -285,7 +289,8 @@ class ChunkEncoder:
         return pieces
 
     def _usage(self, usage: Usage) -> bytes:
-        fields = {"choices": [], **self._described, **self._extra, "usage": usage_body(usage)}
+        written = self._write_usage(usage, self._model, self._described.get("service_tier"))
+        fields = {"choices": [], **self._described, **self._extra, "usage": written}
         return self._head + _inside(fields) + b"}" + self._after
 
 

@@ -1,5 +1,7 @@
 """Completions as Maitai's client reads them: newline-delimited envelopes, without explicit nulls."""
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from weir.domain.errors import WeirError
@@ -10,18 +12,28 @@ CHUNK_FRAME = (b'{"chat_completion_chunk":', b"}\n")
 """What stands around a chunk on its line."""
 
 
-def response_line(body: dict[str, Any], *, request_id: str, response_ms: float | None) -> bytes:
+def response_line(
+    body: dict[str, Any], *, request_id: str, response_ms: float | None, cost: Decimal | None = None
+) -> bytes:
     """The one line of a whole answer, without a newline at its end: with one, the client drops its connection.
 
-    `body` is a chat.completion. Durations are milliseconds.
+    `body` is a chat.completion. Durations are milliseconds, `cost` is US dollars.
     """
+    usage = {"usage": priced_usage(body["usage"], body["model"], cost)} if "usage" in body else {}
     response = {
         **body,
+        **usage,
         "request_id": request_id,
         "correction_applied": False,
         "response_time": response_ms,
     }
     return jsonbytes.dumps({"chat_completion_response": _present(response)})
+
+
+def priced_usage(usage: Mapping[str, Any], model: str, cost: Decimal | None) -> dict[str, Any]:
+    """The client reads `cost` as a number and nothing else; where the cost is not known it is absent."""
+    said = {name: value for name, value in usage.items() if name != "cost"}
+    return said | {"model": model} | ({} if cost is None else {"cost": float(cost)})
 
 
 def error_line(error: WeirError) -> bytes:

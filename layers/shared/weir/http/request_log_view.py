@@ -57,7 +57,7 @@ _CHOICE_WORDS = ("auto", "none", "required")
 def log_row(record: Record) -> dict[str, Any]:
     """The record's own fields, for lists. Absent ones are left out. Durations are seconds, costs US dollars."""
     usage, failure = record.claimed_usage, record.failure
-    cost, speed = record.cost, record.speed
+    speed = record.speed
     fields: dict[str, Any] = {
         "id": record.id,
         "unique_id": record.id,
@@ -71,7 +71,7 @@ def log_row(record: Record) -> dict[str, Any]:
         "answered_model": record.answered_model,
         "provider_id": record.provider,
         "stream": record.stream,
-        "cost": float(cost) if cost is not None else None,
+        "cost": float(record.cost) if record.cost is not None else None,
         "prompt_tokens": usage.prompt if usage is not None else None,
         "completion_tokens": usage.completion if usage is not None else None,
         "total_request_tokens": usage.total if usage is not None else None,

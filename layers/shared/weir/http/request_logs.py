@@ -172,6 +172,17 @@ def instant(text: str, name: str) -> datetime:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
+def called_at(body: LogBody) -> datetime | None:
+    """When the call was made, if the log says so: prices are those of that day."""
+    for name, text in (("start_time", body.start_time), ("timestamp", body.timestamp)):
+        if text:
+            try:
+                return instant(text, name).astimezone(UTC)
+            except OverflowError:  # hours before the year 1 or after the year 9999
+                return None
+    return None
+
+
 def to_record(
     body: LogBody, *, id: str, workspace: str, environment: Environment, created_at: datetime, caller_id: str | None
 ) -> Record:

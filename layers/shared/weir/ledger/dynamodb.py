@@ -121,8 +121,6 @@ class DynamoDBRecordStore:
         self._pool.shutdown(wait=True)
         self._client.close()
 
-    # -- writing ------------------------------------------------------------------------------------------------------
-
     def _keep(self, entry: Entry) -> Kept:
         record = entry.record
         with aws.refused_as("The ledger cannot be written."):
@@ -201,8 +199,6 @@ class DynamoDBRecordStore:
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
-
-    # -- reading, always consistent: what was acknowledged is seen ----------------------------------------------------
 
     def _keys(self, workspace: str, id: str) -> tuple[Key, ...]:
         try:

@@ -159,8 +159,6 @@ class SQLiteRecordStore:
                 self._queue.put(_Work(apply, future))
         return future
 
-    # -- reading ------------------------------------------------------------------------------------------------------
-
     def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
@@ -178,8 +176,6 @@ class SQLiteRecordStore:
         with self._guard:
             self._open.append(connection)
         return connection
-
-    # -- writing ------------------------------------------------------------------------------------------------------
 
     def _write(self, connection: sqlite3.Connection) -> None:
         more = True

@@ -93,11 +93,13 @@ def reading(events: Iterable[StreamEvent], provider: str, raw: bytes = b"") -> I
     try:
         yield from events
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
-        raise MalformedReply(
-            f"{provider} sent an answer that is not in its own format ({type(exc).__name__}).",
-            provider=provider,
-            raw=raw,
-        ) from exc
+        raise not_its_format(exc, provider, raw) from exc
+
+
+def not_its_format(exc: Exception, provider: str, raw: bytes) -> MalformedReply:
+    return MalformedReply(
+        f"{provider} sent an answer that is not in its own format ({type(exc).__name__}).", provider=provider, raw=raw
+    )
 
 
 def decode(decoder: StreamDecoder, chunks: Iterable[bytes]) -> Iterator[StreamEvent]:

@@ -151,8 +151,6 @@ class Conversation:
         if _inner(media).get("detail") not in (None, "auto"):
             self._unsupported.drop(f"{where}.detail", "send media_resolution for all images of the call")
 
-    # -- answers ------------------------------------------------------------------------------------------------------
-
     def _answer(self, message: Message, at: int) -> list[dict[str, Any]]:
         # Raw parts are what Google's own tools did before the answer was written, so they come first.
         parts: list[dict[str, Any]] = _raw_parts(message)
@@ -192,8 +190,6 @@ class Conversation:
         if seal:
             part["thoughtSignature"] = seal
         return part
-
-    # -- results ------------------------------------------------------------------------------------------------------
 
     def _result(self, message: Message, at: int) -> list[dict[str, Any]]:
         """The text goes under "output", the key the API reads results from: as text, since its own structures would
@@ -271,9 +267,6 @@ def _fits_in_result(part: Mapping[str, Any]) -> bool:
     """https://ai.google.dev/gemini-api/docs/function-calling, "Multimodal function responses": images and documents."""
     media_type = str((part.get("inlineData") or NOTHING).get("mimeType"))
     return media_type in ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
-
-
-# -- media ------------------------------------------------------------------------------------------------------------
 
 
 def _media(media: Media, where: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from weir.domain.events import (
     collect,
 )
 from weir.protocols import jsonbytes, openai_request
-from weir.protocols.base import WireRequest, reading
+from weir.protocols.base import WireRequest, not_its_format, reading
 from weir.protocols.openai_error import error_in_body, error_of
 from weir.protocols.openai_request import OpenAIDialect
 from weir.protocols.openai_usage import usage_of
@@ -155,14 +155,16 @@ class OpenAIChatDecoder:
         self._usage: dict[str, Any] | None = None
         self._ended = False
 
-    # -- a stream ---------------------------------------------------------------------------------------------------
-
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
         for event in self._sse.feed(data):
             if event.data == b"[DONE]":
                 yield from reading(self._end(), self._dialect.provider)
             elif not self._ended:
-                yield from reading(self._chunk(event.data), self._dialect.provider, event.data)
+                chunk = self._loads(event.data)
+                if (text := self._only_text(chunk)) is not None:
+                    yield text
+                else:
+                    yield from reading(self._chunk(chunk, event.data), self._dialect.provider, event.data)
 
     def close(self) -> Iterator[StreamEvent]:
         if self._ended:
@@ -171,8 +173,33 @@ class OpenAIChatDecoder:
             raise self._error_instead() or self._cut_off()
         yield from reading(self._end(), self._dialect.provider)
 
-    def _chunk(self, data: bytes) -> Iterator[StreamEvent]:
-        chunk = jsonbytes.loads(data)
+    def _loads(self, data: bytes) -> Any:
+        try:
+            return jsonbytes.loads(data)
+        except jsonbytes.InvalidJSON as exc:
+            raise not_its_format(exc, self._dialect.provider, data) from exc
+
+    def _only_text(self, chunk: Any) -> TextDelta | None:
+        """A piece of text for an open choice and nothing else, as nearly every chunk is. None sends it the long way."""
+        match chunk:
+            case {"choices": [{"delta": {"content": str() as text} as delta} as choice]} if text and len(delta) == 1:
+                index = choice.get("index")
+            case _:
+                return None
+        usual = (
+            self._open.get(index) is True
+            and choice.get("finish_reason") is None
+            and choice.get("logprobs") is None
+            and choice.keys() <= _CHOICE
+            and chunk.keys() <= _TOP
+            and not chunk.get("usage")
+            and not chunk.get("error")
+            and chunk.get("system_fingerprint") in (None, self._fingerprint)
+            and chunk.get("service_tier") in (None, self._tier)
+        )
+        return TextDelta(index, text) if usual else None
+
+    def _chunk(self, chunk: Any, data: bytes) -> Iterator[StreamEvent]:
         if error := error_in_body(chunk, data, self._dialect.provider):
             raise error
         yield from self.reply(chunk, "delta")
@@ -205,8 +232,6 @@ class OpenAIChatDecoder:
             provider=self._dialect.provider,
             raw=self._sse.pending,
         )
-
-    # -- a piece of an answer, or all of it ----------------------------------------------------------------------------
 
     def reply(self, reply: Mapping[str, Any], member: str) -> Iterator[StreamEvent]:
         choices = reply.get("choices") or ()

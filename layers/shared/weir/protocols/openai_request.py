@@ -19,6 +19,7 @@ from weir.domain.chat import (
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
 from weir.protocols.base import Unsupported
+from weir.protocols.openai_history import with_short_ids, with_tool_calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class OpenAIDialect:
     `seed_field`: its name for `seed`.
     `metadata`: whether it takes OpenAI's `metadata` (elsewhere that word is only Weir's tags).
     `developer`: whether it knows the role "developer"; otherwise "system" is sent, which means the same to it.
+    `unsupported`: parameters that it has no field for. `functions`: whether it knows the deprecated form of tools.
+    `call_id_length`: how long the ids of tool calls must be, letters and digits only; None: as they come.
     `ends_with_done`: whether its streams always end with [DONE], so that one without it was cut off.
     """
 
@@ -45,6 +48,9 @@ class OpenAIDialect:
     seed_field: str = "seed"
     metadata: bool = False
     developer: bool = False
+    unsupported: frozenset[str] = frozenset()
+    functions: bool = True
+    call_id_length: int | None = None
     ends_with_done: bool = False
 
 
@@ -67,14 +73,19 @@ _PLAIN = (
 def render(call: ChatCall, dialect: OpenAIDialect) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The request body and the names of dropped parameters. Raises RequestInvalid for what cannot be expressed."""
     unsupported = Unsupported(call, dialect.provider)
+    messages = call.messages if dialect.functions else with_tool_calls(call.messages)
+    if dialect.call_id_length is not None:
+        messages = with_short_ids(messages, dialect.call_id_length)
     body: dict[str, Any] = {
         "model": call.model,
-        "messages": [_message(m, i, dialect, unsupported) for i, m in enumerate(call.messages)],
+        "messages": [_message(m, i, dialect, unsupported) for i, m in enumerate(messages)],
     }
     for name in _PLAIN:
         value = getattr(call, name)
-        if value is not None:
+        if value is not None and name not in dialect.unsupported:
             body[name] = value
+        elif value and not (name == "n" and value == 1):  # 0, false, {} and one answer ask for nothing
+            unsupported.drop(name)
     if call.seed is not None:
         body[dialect.seed_field] = call.seed
     _limit(body, call, dialect)
@@ -84,7 +95,7 @@ def render(call: ChatCall, dialect: OpenAIDialect) -> tuple[dict[str, Any], tupl
         body["stream"] = True
         if dialect.stream_options:  # usage is asked for always: the ledger wants it, the caller may not
             body["stream_options"] = {**call.stream_options, "include_usage": True}
-    _tools(body, call)
+    _tools(body, call, legacy=call.legacy_functions and dialect.functions)
     if call.response_format is not None:
         body["response_format"] = _response_format(call.response_format)
     if call.reasoning is not None:
@@ -122,8 +133,8 @@ def _reasoning(body: dict[str, Any], reasoning: Reasoning, dialect: OpenAIDialec
         unsupported.drop(f"reasoning.{name}")
 
 
-def _tools(body: dict[str, Any], call: ChatCall) -> None:
-    if call.legacy_functions:
+def _tools(body: dict[str, Any], call: ChatCall, *, legacy: bool) -> None:
+    if legacy:
         body["functions"] = [_function(tool) for tool in call.tools if isinstance(tool, Tool)]
         if call.tool_choice is not None:
             named = call.tool_choice.mode == "named"
@@ -203,7 +214,8 @@ def _assistant(
         match part:
             case ToolCall(id, name, arguments, _, extra):
                 function = {"name": name, "arguments": arguments}
-                calls.append({"id": id, "type": "function", "function": function, **extra})
+                named = {"id": id} if id else {}
+                calls.append({**named, "type": "function", "function": function, **extra})
             case Unknown(type="custom_tool_call", fields=fields):
                 calls.append(fields)
             case Thinking(text=text):

@@ -44,6 +44,13 @@ class Provider:
         base_url = base_url.rstrip("/")
         return replace(self, base_url=base_url.removesuffix(self.tail) if self.tail else base_url)
 
+    def split(self, name: str) -> tuple[str, str]:
+        """The format, named or by the model's family, and the model."""
+        api, _, model = name.partition("/")
+        if api and model and api in self.apis:
+            return api, model
+        return next((api for start, api in self.families.items() if name.startswith(start)), ""), name
+
 
 def chat(provider: str, path: str = "/chat/completions", **dialect: Any) -> MakeProtocol:
     """Chat Completions; `dialect` are fields of OpenAIDialect."""
@@ -274,6 +281,9 @@ CATALOG: tuple[Provider, ...] = (
         bare=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-", "open-mi"),
         max_tokens_field="max_tokens",
         seed_field="random_seed",
+        unsupported=frozenset({"user", "logit_bias", "service_tier"}),
+        functions=False,
+        call_id_length=9,
         metadata=True,
         stream_options=False,
         thinking_field=None,
@@ -319,6 +329,18 @@ CATALOG: tuple[Provider, ...] = (
     openai_like("vllm", "http://localhost:8000/v1", keyless=True, ends_with_done=True),
 )
 
+
+def named(name: str, providers: Mapping[str, Provider]) -> tuple[Provider, str] | None:
+    """Whose `provider/model` or well-known bare name this is, and what it names there: `model` or `<api>/model`."""
+    prefix, slash, rest = name.partition("/")
+    if rest and (provider := providers.get(prefix)) is not None:
+        return provider, rest
+    for provider in providers.values():
+        if any(name.startswith(start) for start in provider.bare if "/" in start or not slash):
+            return provider, name
+    return None
+
+
 _OWN_RESPONSES = {
     "copilot": "COPILOT",
     "bedrock-mantle": "BEDROCK_MANTLE",
@@ -328,10 +350,30 @@ _OWN_RESPONSES = {
 """Servers that people name in the environment and whose Responses API is known to depart from OpenAI's."""
 
 
+_OWN_CHAT: Mapping[str, Mapping[str, Any]] = {
+    **{
+        key: {"ends_with_done": True}
+        for key in (
+            "cloudflare",
+            "copilot",
+            "databricks",
+            "doubleword",
+            "hyperbolic",
+            "llamacpp",
+            "mistralrs",
+            "venice",
+            "zai",
+        )
+    },
+    # both serve Claude behind this format and hand its signatures on
+    **{key: {"ends_with_done": True, "thinking_details": True} for key in ("snowflake", "vercel-gateway")},
+}
+"""The same for Chat Completions."""
+
+
 def own_provider(name: str, base_url: str) -> Provider:
     """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
-    return openai_like(
-        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, metadata=True, developer=True
-    )
+    departures = {"metadata": True, "developer": True, **_OWN_CHAT.get(name, NOTHING)}
+    return openai_like(name, base_url.rstrip("/"), also={"responses": also}, keyless=True, **departures)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weir.domain.errors import ModelUnknown, ProviderAuthFailed
 from weir.protocols.base import WireProtocol
 from weir.providers.access import Access, KeyAccess, google_access
-from weir.providers.catalog import CATALOG, DEMO, Environ, Provider, own_provider, vertex_endpoint, vertex_place
+from weir.providers.catalog import CATALOG, DEMO, Environ, Provider, named, own_provider, vertex_endpoint, vertex_place
 
 _NOT_PROVIDERS = frozenset({"WEIR", "MAITAI", "KEYWORDSAI", "RESPAN", "AWS"})
 DEMO_MODELS = ("demo/echo",)
@@ -87,9 +87,7 @@ class Registry:
         Raises ModelUnknown with the nearest names, ProviderAuthFailed when no key is at hand.
         """
         provider, model = self._named(name)
-        api, _, rest = model.partition("/")
-        if not api or not rest or api not in provider.apis:
-            api, rest = next((a for start, a in provider.families.items() if model.startswith(start)), ""), model
+        api, rest = provider.split(model)
         return Target(provider, self._protocol(provider, api), rest, self.access(provider, keys.get(provider.name)))
 
     def _protocol(self, provider: Provider, api: str) -> WireProtocol:
@@ -116,16 +114,14 @@ class Registry:
         return self._aws
 
     def _named(self, name: str) -> tuple[Provider, str]:
-        prefix, slash, rest = name.partition("/")
-        provider = self._providers.get(prefix)
-        if provider is not None and slash and rest:
-            if provider.name == DEMO.name and name not in DEMO_MODELS:
-                raise ModelUnknown(name, DEMO_MODELS)
-            return provider, rest
-        for provider in self._providers.values():
-            if any(name.startswith(start) for start in provider.bare if "/" in start or not slash):
-                return provider, name
-        raise ModelUnknown(name, self._nearest(prefix, rest), "Models are named provider/model, e.g. openai/gpt-4o.")
+        found = named(name, self._providers)
+        if found is None:
+            prefix, _, rest = name.partition("/")
+            hint = "Models are named provider/model, e.g. openai/gpt-4o."
+            raise ModelUnknown(name, self._nearest(prefix, rest), hint)
+        if found[0].name == DEMO.name and name not in DEMO_MODELS:
+            raise ModelUnknown(name, DEMO_MODELS)
+        return found
 
     def _nearest(self, prefix: str, rest: str) -> tuple[str, ...]:
         near = difflib.get_close_matches(prefix.lower(), self._providers, n=3, cutoff=0.6)

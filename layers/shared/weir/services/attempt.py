@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from weir.domain.chat import ChatCall
-from weir.domain.completion import NOTHING, Completion
+from weir.domain.completion import NOTHING, Completion, Usage
 from weir.domain.errors import LedgerUnavailable, ProviderError
 from weir.domain.record import Environment, Failure, Outcome, Payload, Record
 from weir.http.chat_reply import completion_body
@@ -15,6 +16,10 @@ from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
 from weir.protocols import jsonbytes
 from weir.providers.client import Exchange
+from weir.services.cost import cost_of_answer
+
+if TYPE_CHECKING:
+    from weir.prices.table import Cost
 
 logger = logging.getLogger("weir.complete")
 
@@ -66,6 +71,9 @@ class Attempt:
     first_token_ms: float | None = None
     latency_ms: float | None = None
 
+    def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
+        return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
+
 
 class Recorder:
     """Keeps attempts, without `secrets`, those of the process.
@@ -93,11 +101,12 @@ class Recorder:
     def elapsed_ms(self, attempt: Attempt) -> float:
         return round((self._clock() - attempt.begun) * 1000, 3)
 
-    async def keep(self, attempt: Attempt, completion: Completion) -> tuple[bytes, bool]:
-        """The answer's chat.completion body, and whether it is durable now."""
+    async def keep(self, attempt: Attempt, completion: Completion) -> tuple[bytes, Record, bool]:
+        """The answer's chat.completion body, its record, and whether that is durable now."""
         attempt.latency_ms = self.elapsed_ms(attempt)
         body = self._body(attempt, completion)
-        return body, await self._put(attempt, _record(attempt, completion), body)
+        record = _record(attempt, completion)
+        return body, record, await self._put(attempt, record, body)
 
     async def keep_failure(
         self, attempt: Attempt, exc: ProviderError, partial: Completion | None = None, outcome: Outcome = "error"
@@ -174,6 +183,9 @@ def _record(
     ask = attempt.ask
     choice = completion.choices[0] if completion is not None and completion.choices else None
     usage = completion.usage if completion is not None else None
+    cost = None
+    if completion is not None and usage is not None:
+        cost = attempt.computed_cost(usage, completion.model, completion.service_tier)
     dropped = tuple(f"{name} was left out: {attempt.provider} cannot take it" for name in attempt.exchange.dropped)
     return Record(
         id=attempt.id,
@@ -200,6 +212,8 @@ def _record(
         raw_finish_reason=choice.raw_reason if choice is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
         claimed_cost=usage.cost if usage is not None else None,
+        computed_cost=cost.dollars if cost is not None else None,
+        price_version=cost.price_version if cost is not None else None,
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from weir.domain.completion import Completion
 from weir.domain.errors import MalformedReply, ProviderError
 from weir.domain.events import Collector, Described, Started, StreamEvent
+from weir.domain.record import Record
 from weir.providers.client import ProviderClient
 from weir.providers.models import ModelList
 from weir.providers.registry import Registry, Target
@@ -20,6 +21,7 @@ class Answer:
 
     completion: Completion
     body: bytes
+    record: Record
     stored: bool
 
 
@@ -44,8 +46,8 @@ class Completions:
             completion = await self._client.complete(target, ask.call, attempt.exchange, ask.headers)
         except ProviderError as exc:
             raise await self._recorder.keep_failure(attempt, exc) from exc
-        body, stored = await self._recorder.keep(attempt, completion)
-        return Answer(completion, body, stored)
+        body, record, stored = await self._recorder.keep(attempt, completion)
+        return Answer(completion, body, record, stored)
 
     async def stream(self, attempt: Attempt) -> "AnswerStream":
         """An answer that has begun; raises as `complete` does if it fails before its first event."""

@@ -8,8 +8,9 @@ from datetime import datetime
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable, NotFound
 from weir.domain.record import Environment, Payload, Record
-from weir.http.request_logs import LogBody, to_record
+from weir.http.request_logs import LogBody, called_at, to_record
 from weir.ledger.ledger import Ledger
+from weir.services.cost import reckoned
 from weir.services.keep import keep_once
 
 
@@ -42,13 +43,16 @@ class Logs:
     ) -> Logged:
         """`request` is the scrubbed text to keep. Returns when it is durable. Raises LedgerUnavailable."""
         accepted_at = self._now()
-        record = to_record(
-            body,
-            id=self._new_id(accepted_at),
-            workspace=workspace,
-            environment=environment,
-            created_at=accepted_at,
-            caller_id=caller_id,
+        record = reckoned(
+            to_record(
+                body,
+                id=self._new_id(accepted_at),
+                workspace=workspace,
+                environment=environment,
+                created_at=accepted_at,
+                caller_id=caller_id,
+            ),
+            at=called_at(body) or accepted_at,
         )
         kept = await keep_once(self._ledger, record, Payload(request))
         return Logged(kept.id, replace(record, id=kept.id) if kept.new else None)

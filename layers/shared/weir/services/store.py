@@ -8,6 +8,7 @@ from typing import Any
 from weir.domain.record import Environment
 from weir.http.maitai_store import StoreBody, to_payload, to_record
 from weir.ledger.ledger import Ledger
+from weir.services.cost import reckoned
 from weir.services.keep import keep_once
 
 
@@ -39,13 +40,16 @@ class Store:
     ) -> Stored:
         """`scrubbed` is what to keep. Returns when it is durable. Raises RequestInvalid, LedgerUnavailable."""
         accepted_at = self._now()
-        record = to_record(
-            body,
-            id=self._new_id(accepted_at),
-            workspace=workspace,
-            environment=environment,
-            created_at=accepted_at,
-            caller_id=caller_id,
+        record = reckoned(
+            to_record(
+                body,
+                id=self._new_id(accepted_at),
+                workspace=workspace,
+                environment=environment,
+                created_at=accepted_at,
+                caller_id=caller_id,
+            ),
+            at=accepted_at,
         )
         session_id = record.session_id or self._new_id(accepted_at)
         kept = await keep_once(self._ledger, replace(record, session_id=session_id), to_payload(scrubbed))

@@ -1,0 +1,1 @@
+"""What a call costs, by price tables compiled into the package."""
