@@ -52,8 +52,10 @@ Script = Reply | Callable[[Received], Reply]
 class Upstream:
     """`replies` by the request's `model`, or by a piece of its path where the body names no model."""
 
-    def __init__(self, replies: Mapping[str, Script] | None = None) -> None:
+    def __init__(self, replies: Mapping[str, Script] | None = None, *, keep_alive: bool = True) -> None:
+        """Without `keep_alive` every answer ends its connection, for clients that nobody closes."""
         self.replies = dict(replies or {})
+        self.keep_alive = keep_alive
         self.received: list[Received] = []
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -216,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in _framed(reply):
             self.send_header(name, value)
+        if not self.server.upstream.keep_alive:
+            self.send_header("connection", "close")  # which also makes the handler close it
         self.end_headers()
 
     def _held(self, reply: Reply, at: int, received: Received) -> bool:

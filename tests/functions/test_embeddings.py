@@ -234,7 +234,7 @@ def titan(tmp_path: Path) -> Iterator[tuple[Upstream, Caller]]:
             return Reply([b'{"message": "No."}'], 400)
         return Reply([json.dumps({"embedding": [len(text)], "inputTextTokenCount": 2}).encode()])
 
-    with Upstream({"/invoke": invoked}) as upstream:
+    with Upstream({"/invoke": invoked}, keep_alive=False) as upstream:
         environ = {"BEDROCK_API_KEY": "canary-bedrock-key", "BEDROCK_BASE_URL": upstream.url}
         yield upstream, Caller.of(fixed_runtime(tmp_path, environ), [app.mount, logs.mount])
 
