@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, Thinking, ToolCall, Usage
+from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, ToolCall, Usage
 from weir.domain.events import (
     ChoiceFields,
     ChoiceFinished,
+    Collector,
     Described,
     Ended,
     MessageFields,
@@ -17,6 +18,7 @@ from weir.domain.events import (
     ThinkingDelta,
     ToolCallDelta,
 )
+from weir.http.reasoning_details import FIELD, details_of
 from weir.protocols import jsonbytes
 
 DONE = b"data: [DONE]\n\n"
@@ -59,8 +61,8 @@ def _choice(choice: Choice, legacy: bool) -> dict[str, Any]:
     }
     if thinking := choice.thinking:
         message["reasoning_content"] = thinking
-    if details := _sealed(choice):
-        message["reasoning_details"] = details
+    if details := details_of(choice):
+        message[FIELD] = details
     if calls and legacy:
         message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
     elif calls:
@@ -104,23 +106,6 @@ def _call_extra(seal: str | None, extra: Mapping[str, Any]) -> dict[str, Any]:
     if seal is not None and "extra_content" not in fields:
         fields["extra_content"] = {"google": {"thought_signature": seal}}
     return fields
-
-
-def _sealed(choice: Choice) -> list[dict[str, Any]]:
-    """Thinking that its provider wants back whole, in the field OpenRouter introduced for it."""
-    blocks = [part for part in choice.parts if isinstance(part, Thinking)]
-    if "reasoning_details" in choice.message_extra or not any(block.seal or block.redacted for block in blocks):
-        return []
-    return [_detail(block, at) for at, block in enumerate(blocks)]
-
-
-def _detail(block: Thinking, at: int) -> dict[str, Any]:
-    detail: dict[str, Any] = {"index": at, "format": block.provider, "id": block.id}
-    if block.redacted:
-        detail |= {"type": "reasoning.encrypted", "data": block.seal, "summary": block.text or None}
-    else:
-        detail |= {"type": "reasoning.text", "text": block.text, "signature": block.seal}
-    return {name: value for name, value in detail.items() if value is not None}
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -181,7 +166,8 @@ class ChunkEncoder:
         self._id, self._created, self._model = id, created, model
         self._include_usage, self._legacy = include_usage, legacy
         self._begun: set[int] = set()
-        self._thoughts: dict[tuple[int, int], list[str]] = {}
+        self._finished: set[int] = set()
+        self._held = Collector()
         self._before, self._after = frame
         self._write_usage = write_usage or (lambda usage, model, service_tier: usage_body(usage))
         self._described: dict[str, Any] = dict(fields)
@@ -207,16 +193,17 @@ class ChunkEncoder:
                 if self._legacy and slot > 0:  # that form holds one call, as in a whole answer
                     return []
                 return [self._delta(event.choice, self._call(event))]
-            case ThinkingDelta():
-                return self._thinking(event)
+            case ThinkingDelta(choice, text):
+                self._held.add(event)
+                return [self._delta(choice, {"reasoning_content": text})] if text else []
             case RefusalDelta(choice, text, logprobs):
                 return [self._delta(choice, {"refusal": text}, logprobs)]
-            case MessageFields(choice, fields):
-                return [self._delta(choice, dict(fields))]
+            case MessageFields():
+                return self._fields(event)
             case ChoiceFields(choice, fields):
                 return [self._delta(choice, {}, beside=fields)]
             case ChoiceFinished(choice, reason):
-                return [self._delta(choice, {}, finish=finish_word(reason, self._legacy))]
+                return [*self._lists(choice), self._delta(choice, {}, finish=finish_word(reason, self._legacy))]
             case Started(id, model, created):
                 return [self._start(id, model, created)]
             case Described():
@@ -276,17 +263,27 @@ class ChunkEncoder:
             call["function"] = {"arguments": event.arguments}
         return {"tool_calls": [call | _call_extra(event.seal, event.extra)]}
 
-    def _thinking(self, event: ThinkingDelta) -> list[bytes]:
-        """Text goes out as it comes. A seal goes out with its block's whole text, so that a client can give it back."""
-        texts = self._thoughts.setdefault((event.choice, event.block), [])
-        pieces: list[bytes] = []
-        if event.text:
-            texts.append(event.text)
-            pieces.append(self._delta(event.choice, {"reasoning_content": event.text}))
-        if event.seal is not None or event.redacted:
-            block = Thinking("".join(texts), event.seal, event.redacted, event.id, event.provider)
-            pieces.append(self._delta(event.choice, {"reasoning_details": [_detail(block, event.block)]}))
-        return pieces
+    def _fields(self, event: MessageFields) -> list[bytes]:
+        """Lists are held until the choice ends: some clients append to them, others (OpenAI's own) merge by an `index`
+        that few entries have, and raise without one. Told once and whole, a list is the same to all of them."""
+        if event.choice in self._finished:
+            return [self._delta(event.choice, dict(event.fields))]
+        lists = {name: value for name, value in event.fields.items() if isinstance(value, list)}
+        if not lists:
+            return [self._delta(event.choice, dict(event.fields))]
+        self._held.add(MessageFields(event.choice, lists))
+        rest = {name: value for name, value in event.fields.items() if name not in lists}
+        return [self._delta(event.choice, rest)] if rest else []
+
+    def _lists(self, index: int) -> list[bytes]:
+        """What was held of a choice: its lists, and the seals with the whole text of their blocks."""
+        self._finished.add(index)
+        choice = next((choice for choice in self._held.completion().choices if choice.index == index), None)
+        if choice is None:
+            return []
+        details = details_of(choice)
+        lists = {**choice.message_extra, **({FIELD: details} if details else {})}
+        return [self._delta(index, lists)] if lists else []
 
     def _usage(self, usage: Usage) -> bytes:
         written = self._write_usage(usage, self._model, self._described.get("service_tier"))
