@@ -10,6 +10,8 @@ from weir.protocols.base import WireProtocol
 from weir.providers.access import KeyHeader
 
 Environ = Mapping[str, str]
+OPENAI_FIELDS = frozenset({"audio", "refusal"})
+"""What of an answer OpenAI takes back under its own name."""
 MakeProtocol = Callable[[Environ], WireProtocol]
 """Imports a protocol and gives it its dialect; called when the first call needs it, so that no other call pays."""
 
@@ -151,7 +153,14 @@ def _azure_chat(environ: Environ) -> WireProtocol:
     version = azure_version(environ)
     by_deployment = f"/openai/deployments/{{model}}/chat/completions?api-version={quote(version)}"
     return OpenAIChat(
-        OpenAIDialect(provider="azure", metadata=True, developer=True, thinking_field=None, ends_with_done=True),
+        OpenAIDialect(
+            provider="azure",
+            metadata=True,
+            developer=True,
+            thinking_field=None,
+            own_fields=OPENAI_FIELDS,
+            ends_with_done=True,
+        ),
         "/openai/v1/chat/completions" if version == "v1" else by_deployment,
     )
 
@@ -202,6 +211,7 @@ CATALOG: tuple[Provider, ...] = (
         metadata=True,
         developer=True,
         thinking_field=None,
+        own_fields=OPENAI_FIELDS,
         ends_with_done=True,
     ),
     Provider(
@@ -302,6 +312,7 @@ CATALOG: tuple[Provider, ...] = (
         reasoning="object",
         thinking_field="reasoning",
         thinking_details=True,
+        own_fields=OPENAI_FIELDS | {"images"},
         ends_with_done=True,
     ),
     openai_like("cerebras", "https://api.cerebras.ai", prefix="/v1", tail="/v1", thinking_field="reasoning"),
@@ -352,5 +363,11 @@ def own_provider(name: str, base_url: str) -> Provider:
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
     return openai_like(
-        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, metadata=True, developer=True
+        name,
+        base_url.rstrip("/"),
+        also={"responses": also},
+        keyless=True,
+        metadata=True,
+        developer=True,
+        own_fields=OPENAI_FIELDS | {"extra_content"},  # Google's OpenAI endpoint wants its seals back in it
     )
