@@ -1,6 +1,6 @@
 """Completions and their chunks in OpenAI's form, as our callers get them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, ToolCall, Usage
@@ -25,11 +25,19 @@ DONE = b"data: [DONE]\n\n"
 
 
 def completion_body(
-    completion: Completion, *, id: str, created: int, model: str, legacy: bool = False, summary: bool = False
+    completion: Completion,
+    *,
+    id: str,
+    created: int,
+    model: str,
+    legacy: bool = False,
+    summary: bool = False,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A `chat.completion`. `id`, `created` and `model` are used where the provider gave none.
 
-    `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text.
+    `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text,
+    `warnings` what the caller is to know of the call itself.
     """
     body: dict[str, Any] = {
         "id": completion.id or id,
@@ -46,6 +54,8 @@ def completion_body(
         body["service_tier"] = completion.service_tier
     if summary and completion.choices and (thinking := completion.choices[0].thinking):
         body["reasoning"] = thinking
+    if warnings:
+        body["warnings"] = list(warnings)
     for name, value in completion.extra.items():
         body.setdefault(name, value)
     return body
@@ -147,8 +157,9 @@ WriteUsage = Callable[[Usage, str, str | None], Mapping[str, Any]]
 class ChunkEncoder:
     """Events -> `chat.completion.chunk`s: one id, one created, role first, usage last when asked.
 
-    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk; `fields` in
-    each of them. `write_usage` writes the usage of an answer by a model in a service tier.
+    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk, `opening`
+    before the first; `fields` are in each of them, `warnings` in the first. `write_usage` writes the usage of an answer
+    by a model in a service tier.
     """
 
     def __init__(
@@ -162,6 +173,8 @@ class ChunkEncoder:
         frame: tuple[bytes, bytes] = SSE_FRAME,
         fields: Mapping[str, Any] = NOTHING,
         write_usage: WriteUsage | None = None,
+        warnings: Sequence[str] = (),
+        opening: bytes = b"",
     ) -> None:
         self._id, self._created, self._model = id, created, model
         self._include_usage, self._legacy = include_usage, legacy
@@ -171,7 +184,8 @@ class ChunkEncoder:
         self._before, self._after = frame
         self._write_usage = write_usage or (lambda usage, model, service_tier: usage_body(usage))
         self._described: dict[str, Any] = dict(fields)
-        self._extra: Mapping[str, Any] = NOTHING
+        self._extra: Mapping[str, Any] = {"warnings": list(warnings)} if warnings else NOTHING
+        self._opening = opening
         self._write_frame()
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
@@ -215,7 +229,7 @@ class ChunkEncoder:
         self._id, self._model = id or self._id, model or self._model
         self._created = created if created is not None else self._created
         self._write_frame()
-        return self._delta(0, {"content": ""})
+        return self._opening + self._delta(0, {"content": ""})
 
     def _describe(self, event: Described) -> list[bytes]:
         """Facts ride on all chunks that follow, the provider's own fields on the next one only."""
@@ -223,7 +237,7 @@ class ChunkEncoder:
             self._described["system_fingerprint"] = event.system_fingerprint
         if event.service_tier is not None:
             self._described["service_tier"] = event.service_tier
-        self._extra = {**self._extra, **{k: v for k, v in event.extra.items() if k not in self._described}}
+        self._extra = {**{k: v for k, v in event.extra.items() if k not in self._described}, **self._extra}
         self._write_frame()
         return []
 

@@ -71,6 +71,11 @@ class Attempt:
     first_token_ms: float | None = None
     latency_ms: float | None = None
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the caller allowed to be dropped and was, as it is told; known once the provider has been asked."""
+        return tuple(f"{name} was left out: {self.provider} cannot take it" for name in self.exchange.dropped)
+
     def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
         return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
 
@@ -152,6 +157,7 @@ class Recorder:
                 model=call.model,
                 legacy=call.legacy_functions,
                 summary=call.reasoning is not None and call.reasoning.summary,
+                warnings=attempt.left_out,
             )
         )
 
@@ -186,7 +192,6 @@ def _record(
     cost = None
     if completion is not None and usage is not None:
         cost = attempt.computed_cost(usage, completion.model, completion.service_tier)
-    dropped = tuple(f"{name} was left out: {attempt.provider} cannot take it" for name in attempt.exchange.dropped)
     return Record(
         id=attempt.id,
         workspace=ask.workspace,
@@ -217,5 +222,5 @@ def _record(
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
-        warnings=ask.warnings + dropped,
+        warnings=ask.warnings + attempt.left_out,
     )
