@@ -36,6 +36,7 @@ class OpenAIDialect:
     `seed_field`: its name for `seed`.
     `metadata`: whether it takes OpenAI's `metadata` (elsewhere that word is only Weir's tags).
     `developer`: whether it knows the role "developer"; otherwise "system" is sent, which means the same to it.
+    `inline_thinking`: whether its models may write their thinking into the text (see inline_thinking.py).
     `ends_with_done`: whether its streams always end with [DONE], so that one without it was cut off.
     """
 
@@ -49,6 +50,7 @@ class OpenAIDialect:
     seed_field: str = "seed"
     metadata: bool = False
     developer: bool = False
+    inline_thinking: bool = True
     ends_with_done: bool = False
 
 

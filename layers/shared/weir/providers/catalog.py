@@ -159,6 +159,7 @@ def _azure_chat(environ: Environ) -> WireProtocol:
             developer=True,
             thinking_field=None,
             own_fields=OPENAI_FIELDS,
+            inline_thinking=False,
             ends_with_done=True,
         ),
         "/openai/v1/chat/completions" if version == "v1" else by_deployment,
@@ -198,7 +199,10 @@ def openai_like(
     )
 
 
-DEMO = replace(openai_like("demo", "http://demo.invalid", keyless=True, models="", ends_with_done=True), key="none")
+DEMO = replace(
+    openai_like("demo", "http://demo.invalid", keyless=True, models="", inline_thinking=False, ends_with_done=True),
+    key="none",
+)
 """Never leaves the process: providers/demo.py answers."""
 
 CATALOG: tuple[Provider, ...] = (
@@ -212,6 +216,7 @@ CATALOG: tuple[Provider, ...] = (
         developer=True,
         thinking_field=None,
         own_fields=OPENAI_FIELDS,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     Provider(
@@ -281,6 +286,7 @@ CATALOG: tuple[Provider, ...] = (
         also={"responses": responses_of("DEEPSEEK")},
         bare=("deepseek-",),
         max_tokens_field="max_tokens",
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -294,6 +300,7 @@ CATALOG: tuple[Provider, ...] = (
         metadata=True,
         stream_options=False,
         thinking_field=None,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -301,6 +308,7 @@ CATALOG: tuple[Provider, ...] = (
         "https://api.x.ai/v1",
         also={"responses": responses_of("XAI")},
         bare=("grok-",),
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like("together", "https://api.together.xyz/v1", max_tokens_field="max_tokens", ends_with_done=True),
@@ -358,6 +366,11 @@ _OWN_RESPONSES = {
 """Servers that people name in the environment and whose Responses API is known to depart from OpenAI's."""
 
 
+_TEXT_AS_IT_CAME = frozenset({"huggingface"})
+"""Own providers whose text is never read for thinking: the recorded answers of this one are expected with theirs in the
+text where the thought was cut off before its end, and a stream cannot know beforehand that it will be."""
+
+
 def own_provider(name: str, base_url: str) -> Provider:
     """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
     known = _OWN_RESPONSES.get(name)
@@ -369,5 +382,6 @@ def own_provider(name: str, base_url: str) -> Provider:
         keyless=True,
         metadata=True,
         developer=True,
+        inline_thinking=name not in _TEXT_AS_IT_CAME,
         own_fields=OPENAI_FIELDS | {"extra_content"},  # Google's OpenAI endpoint wants its seals back in it
     )
