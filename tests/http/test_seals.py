@@ -1,5 +1,6 @@
 """What providers want back with their thinking survives a client that speaks OpenAI's form, turn after turn."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from tests.protocols.laws import sse
 from tests.protocols.test_bedrock_converse import delta, event, start, stop
 from weir.domain.chat import ChatCall, Reasoning, Tool
+from weir.domain.errors import RequestInvalid
 from weir.http.chat_messages import to_messages
 from weir.http.chat_reply import DONE, ChunkEncoder, completion_body
 from weir.protocols.anthropic_messages import ANTHROPIC, AnthropicMessages
@@ -574,3 +576,14 @@ def test_calls_of_custom_tools_go_back_where_they_came_from() -> None:
         "content": None,
         "tool_calls": [custom],
     }
+
+
+@pytest.mark.parametrize("odd", ["text", 7, [7], {"a": 1}, [{"id": 1}]])
+@pytest.mark.parametrize("provider", [p for p in CATALOG if p.name != "demo"], ids=lambda p: p.name)
+def test_fields_of_answers_that_are_none_are_refused_or_passed_by(provider: Provider, odd: Any) -> None:
+    fields = dict.fromkeys(("annotations", "citations", "content_blocks", "content_parts", "reasoning_details"), odd)
+    message = {"role": "assistant", "content": "", **fields}
+    call = ChatCall(model="m", messages=to_messages([QUESTION, message, QUESTION]))
+    for make in provider.apis.values():
+        with contextlib.suppress(RequestInvalid):
+            make({}).render(call)

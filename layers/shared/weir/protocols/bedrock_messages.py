@@ -44,7 +44,7 @@ def lost_its_thinking(messages: Blocks) -> bool:
     """Whether the last call is answered without the thinking that led to it, which some clients do not keep."""
     if len(messages) < 2 or not any("toolResult" in block for block in messages[-1]["content"]):
         return False
-    return "reasoningContent" not in messages[-2]["content"][0]
+    return not any("reasoningContent" in block for block in messages[-2]["content"][:1])
 
 
 def cache_point(extra: Mapping[str, Any]) -> Blocks:

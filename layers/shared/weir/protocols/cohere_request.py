@@ -237,7 +237,13 @@ class _Messages:
             body["tool_plan"] = "".join(plan)
         if calls:
             body["tool_calls"] = calls
-        own = [cited for cited in message.extra.get("citations") or () if "start" in cited]  # others' have other names
+        given = message.extra.get("citations")
+        # those of other vendors name their places otherwise
+        own = (
+            [cited for cited in given if isinstance(cited, dict) and "start" in cited]
+            if isinstance(given, list)
+            else []
+        )
         return body | without(message.extra, ANSWER_FIELDS) | ({"citations": own} if own else {})
 
     def _call(self, call: ToolCall) -> dict[str, Any]:

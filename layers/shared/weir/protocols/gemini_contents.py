@@ -225,7 +225,9 @@ class Conversation:
 def _raw_parts(message: Message) -> list[dict[str, Any]]:
     """Other vendors' parts under the same field have a `type`; Gemini's have none."""
     kept = message.extra.get(RAW_PARTS)
-    return [dict(part) for part in kept if isinstance(part, dict) and "type" not in part] if kept else []
+    if not isinstance(kept, list):
+        return []
+    return [dict(part) for part in kept if isinstance(part, dict) and "type" not in part]
 
 
 def _where(at: int, i: int) -> str:

@@ -220,7 +220,8 @@ def _assistant(
                 body["refusal"] = text
             case _:
                 content.append(part)
-    calls += message.extra.get("custom_tool_calls") or ()
+    if isinstance(custom := message.extra.get("custom_tool_calls"), list):
+        calls += custom
     body["content"] = _content(tuple(content), message.listed, at, unsupported) if content else None
     if calls and "function_call" in message.extra:
         return  # the deprecated form, passed on as it came
