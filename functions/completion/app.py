@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.chat import ChatCall
-from weir.domain.completion import NOTHING, Usage
+from weir.domain.completion import Usage
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
-from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, WriteUsage, error_event, usage_body
+from weir.http.chat_reply import DONE, ChunkEncoder, WriteUsage, error_event, usage_body
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import Dialect, error_reply, openai_error
 from weir.http.intake import header_id
-from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line
+from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, completions
@@ -48,7 +48,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
             return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
         return StreamedAnswer(
             stream,
-            _encoder(attempt).encode,
+            _encoder(attempt, warnings=attempt.left_out).encode,
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type="text/event-stream",
@@ -74,7 +74,13 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
             return error_reply(exc, "maitai", {REQUEST_ID: attempt.id})
         return StreamedAnswer(
             stream,
-            _encoder(attempt, CHUNK_FRAME, {"request_id": request_id}, _priced(attempt)).encode,
+            _encoder(
+                attempt,
+                frame=CHUNK_FRAME,
+                fields={"request_id": request_id},
+                write_usage=_priced(attempt),
+                opening=warning_line(attempt.left_out),
+            ).encode,
             error_line,
             done=b"",
             media_type="application/x-ndjson",
@@ -149,12 +155,8 @@ def _whole(id: str, body: bytes, stored: bool) -> Response:
     return Response(body, 200, headers, "application/json")
 
 
-def _encoder(
-    attempt: Attempt[ChatCall],
-    frame: tuple[bytes, bytes] = SSE_FRAME,
-    fields: Mapping[str, str] = NOTHING,
-    write_usage: WriteUsage | None = None,
-) -> ChunkEncoder:
+def _encoder(attempt: Attempt[ChatCall], **how: Any) -> ChunkEncoder:
+    """`how`: what a dialect adds to its chunks, as ChunkEncoder names it."""
     call = attempt.ask.call
     return ChunkEncoder(
         id=f"chatcmpl-{attempt.id}",
@@ -162,9 +164,7 @@ def _encoder(
         model=call.model,
         include_usage=call.include_usage,
         legacy=call.legacy_functions,
-        frame=frame,
-        fields=fields,
-        write_usage=write_usage,
+        **how,
     )
 
 

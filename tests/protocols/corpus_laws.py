@@ -199,10 +199,11 @@ def history_faults(protocol: WireProtocol, completion: Completion) -> Iterator[s
     except RequestInvalid as exc:
         yield f"the answer is refused as history: {exc}"
         return
-    yield from _unsent(protocol, choice, sent)
+    yield from _unsent(protocol, choice, message.get("reasoning_details"), sent)
 
 
-def _unsent(protocol: WireProtocol, choice: Choice, sent: list[object]) -> Iterator[str]:
+def _unsent(protocol: WireProtocol, choice: Choice, details: object, sent: list[object]) -> Iterator[str]:
+    """`details` are those that the caller got, the pieces of a stream put together."""
     texts = [leaf for leaf in sent if isinstance(leaf, str)]
     if choice.text.strip() and choice.text.strip() not in {text.strip() for text in texts}:
         yield "the text is not sent back"
@@ -213,7 +214,6 @@ def _unsent(protocol: WireProtocol, choice: Choice, sent: list[object]) -> Itera
         seal = part.seal if isinstance(part, Thinking | ToolCall) else None
         if seal and seal not in texts:
             yield "a seal is not sent back"
-    details = choice.message_extra.get("reasoning_details")
     if details and _takes_details(protocol) and details not in sent:
         yield "the vendor's own seals are not sent back"
 

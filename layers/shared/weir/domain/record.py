@@ -84,6 +84,11 @@ class Record:
     positive_feedback: bool | None = None
 
     @property
+    def cost(self) -> Decimal | None:
+        """What was claimed goes before what was computed: who was billed knows better than our price table."""
+        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
+
+    @property
     def speed(self) -> float | None:
         """Completion tokens a second: as claimed, or over the whole time that the call took."""
         if self.tokens_per_second is not None:

@@ -27,6 +27,7 @@ from weir.domain.events import (
 )
 from weir.protocols import jsonbytes, openai_request
 from weir.protocols.base import WireRequest, not_its_format, reading
+from weir.protocols.inline_thinking import InlineThinking
 from weir.protocols.openai_error import error_in_body, error_of
 from weir.protocols.openai_request import OpenAIDialect
 from weir.protocols.openai_usage import usage_of
@@ -66,6 +67,7 @@ _TOP = frozenset(
 )
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "native_finish_reason", "text"})
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+_SHOW_THINKING = frozenset({*_THINKING_FIELDS, "reasoning_details"})
 _MESSAGE = frozenset({"content", "tool_calls", "function_call", *_THINKING_FIELDS})
 
 
@@ -152,6 +154,8 @@ class OpenAIChatDecoder:
         self._calls: dict[int, _Calls] = {}
         self._open: dict[int, bool] = {}
         self._thinking_field: dict[int, str] = {}
+        self._inline: dict[int, InlineThinking] = {}
+        """Of the choices whose text may still begin with thinking, or is in the middle of it."""
         self._usage: dict[str, Any] | None = None
         self._ended = False
 
@@ -188,6 +192,7 @@ class OpenAIChatDecoder:
                 return None
         usual = (
             self._open.get(index) is True
+            and index not in self._inline
             and choice.get("finish_reason") is None
             and choice.get("logprobs") is None
             and choice.keys() <= _CHOICE
@@ -211,6 +216,7 @@ class OpenAIChatDecoder:
             self._ended = True
             for index, unfinished in self._open.items():
                 if unfinished:  # [DONE] without a reason (Snowflake): whole, and not said why
+                    yield from self._text_is_over(index)
                     yield ChoiceFinished(index, None, None)
             yield Ended(self.usage)
 
@@ -248,6 +254,8 @@ class OpenAIChatDecoder:
             index = int(choice.get("index") or 0)
             if index not in self._open:
                 self._open[index] = True
+                if self._dialect.inline_thinking:
+                    self._inline[index] = InlineThinking(index)
             message = choice.get(member)
             logprobs = choice.get("logprobs")
             if logprobs is not None and not isinstance(logprobs, dict):
@@ -260,12 +268,14 @@ class OpenAIChatDecoder:
             if reason is not None and not isinstance(reason, str):
                 raise TypeError("finish_reason")
             if reason is not None and (reason or member == "message") and self._open[index]:
+                yield from self._text_is_over(index)
                 self._open[index] = False
                 raw = _word(choice.get("native_finish_reason")) or reason
                 if reason == "error":  # OpenRouter: the answer broke off at the provider behind it
                     raise self._broken_choice(choice, reply)
                 yield ChoiceFinished(index, FINISH_REASONS.get(reason), raw)
             elif member == "message":
+                yield from self._text_is_over(index)
                 self._open[index] = False
                 yield ChoiceFinished(index, None, None)
 
@@ -293,15 +303,18 @@ class OpenAIChatDecoder:
 
     def _message(self, index: int, message: Mapping[str, Any], logprobs: Any) -> Iterator[StreamEvent]:
         fields: dict[str, Any] | None = None
+        if index in self._inline and self._inline[index].undecided and _shows_thinking(message):
+            yield from self._text_is_over(index)  # whoever has a field for thinking does not write it into the text
         for name, value in message.items():
             if value is None or name == "role":
                 continue
             if name == "content" and isinstance(value, str):
                 if value or logprobs:
-                    yield TextDelta(index, value, logprobs)
+                    yield from self._text(index, value, logprobs)
                     logprobs = None
             elif name == "refusal":
                 if value:
+                    yield from self._text_is_over(index)
                     yield RefusalDelta(index, _text(value), logprobs)
                     logprobs = None
             elif name in _MESSAGE:
@@ -310,20 +323,37 @@ class OpenAIChatDecoder:
                 fields = fields or {}
                 fields[name] = value
         if logprobs is not None:
-            yield TextDelta(index, "", logprobs)
+            yield from self._text(index, "", logprobs)
         if fields:
             yield from self._shown_in_details(index, message)
             yield MessageFields(index, fields)
+
+    def _text(self, index: int, text: str, logprobs: Any) -> Iterator[StreamEvent]:
+        inline = self._inline.get(index)
+        if inline is None:
+            yield TextDelta(index, text, logprobs)
+            return
+        yield from inline.feed(text, logprobs)
+        if inline.over:
+            del self._inline[index]
+
+    def _text_is_over(self, index: int) -> Iterator[StreamEvent]:
+        """What comes now is no thinking in the text, and no text that was held back to see whether it is."""
+        if (inline := self._inline.pop(index, None)) is not None:
+            yield from inline.end()
 
     def _member(self, index: int, name: str, value: Any) -> Iterator[StreamEvent]:
         match name:
             case "content":
                 yield from self._content(index, value)
             case "tool_calls":
+                if value:
+                    yield from self._text_is_over(index)
                 for call in value:
                     yield from self._call(index, call)
             case "function_call":
                 if value.get("name") or value.get("arguments"):  # Snowflake fills every field with nothing
+                    yield from self._text_is_over(index)
                     yield from self._call(index, {"index": 0, "function": value})
             case _:
                 yield from self._thinking(index, name, value)
@@ -341,6 +371,7 @@ class OpenAIChatDecoder:
 
     def _content(self, index: int, content: Any) -> Iterator[StreamEvent]:
         """A list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode), in place of a text."""
+        yield from self._text_is_over(index)
         if isinstance(content, dict):
             yield TextDelta(index, jsonbytes.dumps(content).decode())
             return
@@ -391,6 +422,10 @@ class OpenAIChatDecoder:
 
 
 _CALL = frozenset({"index", "id", "type", "function"})
+
+
+def _shows_thinking(message: Mapping[str, Any]) -> bool:
+    return any(message.get(name) for name in _SHOW_THINKING)
 
 
 def _unnamed(fields: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:

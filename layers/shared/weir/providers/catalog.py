@@ -18,6 +18,8 @@ from weir.providers.embedding_formats import (
 )
 
 Environ = Mapping[str, str]
+OPENAI_FIELDS = frozenset({"audio", "refusal"})
+"""What of an answer OpenAI takes back under its own name."""
 MakeProtocol = Callable[[Environ], WireProtocol]
 """Imports a protocol and gives it its dialect; called when the first call needs it, so that no other call pays."""
 
@@ -161,7 +163,15 @@ def _azure_chat(environ: Environ) -> WireProtocol:
     version = azure_version(environ)
     by_deployment = f"/openai/deployments/{{model}}/chat/completions?api-version={quote(version)}"
     return OpenAIChat(
-        OpenAIDialect(provider="azure", metadata=True, developer=True, thinking_field=None, ends_with_done=True),
+        OpenAIDialect(
+            provider="azure",
+            metadata=True,
+            developer=True,
+            thinking_field=None,
+            own_fields=OPENAI_FIELDS,
+            inline_thinking=False,
+            ends_with_done=True,
+        ),
         "/openai/v1/chat/completions" if version == "v1" else by_deployment,
     )
 
@@ -212,6 +222,7 @@ DEMO = replace(
         keyless=True,
         models="",
         embeddings=embeddings("demo", base64=False, tokens=False),
+        inline_thinking=False,
         ends_with_done=True,
     ),
     key="none",
@@ -229,6 +240,8 @@ CATALOG: tuple[Provider, ...] = (
         metadata=True,
         developer=True,
         thinking_field=None,
+        own_fields=OPENAI_FIELDS,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     Provider(
@@ -302,6 +315,7 @@ CATALOG: tuple[Provider, ...] = (
         also={"responses": responses_of("DEEPSEEK")},
         bare=("deepseek-",),
         max_tokens_field="max_tokens",
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -321,6 +335,7 @@ CATALOG: tuple[Provider, ...] = (
         metadata=True,
         stream_options=False,
         thinking_field=None,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -328,6 +343,7 @@ CATALOG: tuple[Provider, ...] = (
         "https://api.x.ai/v1",
         also={"responses": responses_of("XAI")},
         bare=("grok-",),
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -352,6 +368,7 @@ CATALOG: tuple[Provider, ...] = (
         reasoning="object",
         thinking_field="reasoning",
         thinking_details=True,
+        own_fields=OPENAI_FIELDS | {"images"},
         ends_with_done=True,
     ),
     openai_like("cerebras", "https://api.cerebras.ai", prefix="/v1", tail="/v1", thinking_field="reasoning"),
@@ -400,7 +417,7 @@ _OWN_RESPONSES = {
 
 _OWN_CHAT: Mapping[str, Mapping[str, Any]] = {
     **{
-        key: {"ends_with_done": True}
+        key: {"ends_with_done": True, "inline_thinking": key in ("hyperbolic", "llamacpp", "mistralrs")}
         for key in (
             "cloudflare",
             "copilot",
@@ -423,7 +440,18 @@ def own_provider(name: str, base_url: str) -> Provider:
     """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
-    departures = {"metadata": True, "developer": True, **_OWN_CHAT.get(name, NOTHING)}
+    departures = {
+        "metadata": True,
+        "developer": True,
+        "inline_thinking": False,
+        "own_fields": OPENAI_FIELDS | {"extra_content"},  # Google's OpenAI endpoint wants its seals back in it
+        **_OWN_CHAT.get(name, NOTHING),
+    }
     return openai_like(
-        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, embeddings=embeddings(name), **departures
+        name,
+        base_url.rstrip("/"),
+        also={"responses": also},
+        keyless=True,
+        embeddings=embeddings(name),
+        **departures,
     )

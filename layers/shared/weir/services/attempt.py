@@ -86,6 +86,11 @@ class Attempt(Generic[Call]):
         self.ask = replace(ask, call=replace(ask.call, model=target.model))
         return target
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the caller allowed to be dropped and was, as it is told; known once the provider has been asked."""
+        return tuple(f"{name} was left out: {self.provider} cannot take it" for name in self.exchange.dropped)
+
     def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
         return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
 
@@ -198,7 +203,6 @@ def _record(
     cost = None
     if answered is not None and usage is not None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
-    dropped = tuple(f"{name} was left out: {attempt.provider} cannot take it" for name in attempt.exchange.dropped)
     return Record(
         id=attempt.id,
         workspace=ask.workspace,
@@ -229,5 +233,5 @@ def _record(
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
-        warnings=ask.warnings + dropped,
+        warnings=ask.warnings + attempt.left_out,
     )
