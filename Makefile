@@ -40,6 +40,7 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.formats
 
 corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
 	@$(BIN)/python infra/corpus.py

@@ -36,7 +36,7 @@ _HEADINGS = ("", "per second", "p50 ms", "p99 ms", "first p50", "first p99", "CP
 
 def table(measured: Sequence[Measured], rss_mb: float, codec: Codec) -> str:
     rows = [_HEADINGS, *(_row(phase) for phase in measured if not phase.name.endswith("warm-up"))]
-    return "".join([*_aligned(rows), "\n", *_aligned(_verdicts(measured, rss_mb, codec))])
+    return "".join([*aligned(rows), "\n", *aligned(_verdicts(measured, rss_mb, codec))])
 
 
 def _row(phase: Measured) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _met(met: bool) -> str:
     return "met" if met else "MISSED"
 
 
-def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows as lines, the first column flush left and the others flush right."""
     kept = list(rows)
     count = max(len(row) for row in kept)
