@@ -7,7 +7,7 @@ from typing import Any, get_args
 from weir.domain.chat import Media, Message, Part, Role, Unknown
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
-from weir.http.reasoning_details import FIELD, to_thinking
+from weir.http.reasoning_details import FIELD, with_thinking
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _NAMED = frozenset(
@@ -29,8 +29,6 @@ def _message(message: Mapping[str, Any], where: str) -> Message:
         )
     content = message.get("content")
     parts: list[Part] = []
-    if role == "assistant":
-        parts += _thinking(message)
     if isinstance(content, str):
         if content or role != "assistant" or not message.get("tool_calls"):
             parts.append(Text(content))
@@ -48,6 +46,8 @@ def _message(message: Mapping[str, Any], where: str) -> Message:
         parts += _calls(calls, f"{where}.tool_calls")
     elif isinstance(function := message.get("function_call"), dict):
         parts.append(ToolCall("", str(function.get("name", "")), str(function.get("arguments", ""))))
+    if role == "assistant":
+        parts = _with_thinking(message, parts)
     return Message(
         role,
         tuple(parts),
@@ -65,13 +65,13 @@ def _text(message: Mapping[str, Any], name: str, where: str) -> str | None:
     return value
 
 
-def _thinking(message: Mapping[str, Any]) -> list[Thinking]:
+def _with_thinking(message: Mapping[str, Any], answer: list[Part]) -> list[Part]:
     """Earlier thinking that the caller gives back: `reasoning_details` hold the seals, the plain fields only text."""
     details = message.get(FIELD)
     if isinstance(details, list) and details:
-        return to_thinking(details)
+        return with_thinking(details, answer)
     text = message.get("reasoning_content") or message.get("reasoning")
-    return [Thinking(text)] if isinstance(text, str) and text else []
+    return [Thinking(text), *answer] if isinstance(text, str) and text else answer
 
 
 def _calls(calls: Any, where: str) -> list[Part]:

@@ -1,13 +1,16 @@
 """`reasoning_details`, the message field that OpenRouter introduced for thinking that its provider wants back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weir.domain.completion import Choice, Thinking
+from weir.domain.chat import Part
+from weir.domain.completion import Choice, Text, Thinking, ToolCall
 
 FIELD = "reasoning_details"
 _SEALS = ("signature", "data")
 _TEXTS = ("text", "summary")
+_TEXT_BEFORE = "text_before"
+_CALLS_BEFORE = "calls_before"
 
 
 def details_of(choice: Choice) -> list[Any]:
@@ -17,12 +20,51 @@ def details_of(choice: Choice) -> list[Any]:
     blocks = [part for part in choice.parts if isinstance(part, Thinking)]
     if not any(block.seal or block.redacted for block in blocks):
         return []
-    return [_detail(block, at) for at, block in enumerate(blocks)]
+    details: list[Any] = []
+    text = calls = 0
+    for part in choice.parts:
+        match part:
+            case Text(words):
+                text += len(words)
+            case ToolCall():
+                calls += 1
+            case Thinking():
+                # said only of thinking amid an answer: OpenAI's form keeps the order of nothing else
+                place = {name: count for name, count in ((_TEXT_BEFORE, text), (_CALLS_BEFORE, calls)) if count}
+                details.append(_detail(part, len(details)) | place)
+    return details
 
 
-def to_thinking(details: list[Any]) -> list[Thinking]:
-    """What `details_of` gave, back from a caller."""
-    return [_thinking(detail) for detail in details if isinstance(detail, dict)]
+def with_thinking(details: list[Any], answer: Sequence[Part]) -> list[Part]:
+    """What `details_of` gave, back from a caller, among the parts of its answer: where the model had it."""
+    text = sum(len(part.text) for part in answer if isinstance(part, Text))
+    calls = sum(isinstance(part, ToolCall) for part in answer)
+    waiting = [
+        (min(_count(detail, _TEXT_BEFORE), text), min(_count(detail, _CALLS_BEFORE), calls), _thinking(detail))
+        for detail in reversed(details)
+        if isinstance(detail, dict)
+    ]
+    parts: list[Part] = []
+    text = calls = 0
+    for part in answer:
+        rest = part.text if isinstance(part, Text) else ""
+        while waiting and waiting[-1][1] <= calls and waiting[-1][0] < text + max(len(rest), 1):
+            place, _, thinking = waiting.pop()
+            said, rest = rest[: max(place - text, 0)], rest[max(place - text, 0) :]
+            text += len(said)
+            parts += [Text(said), thinking] if said else [thinking]
+        if not isinstance(part, Text):
+            parts.append(part)
+        elif rest or not part.text:
+            parts.append(part if rest == part.text else Text(rest, part.extra))
+        text += len(rest)
+        calls += isinstance(part, ToolCall)
+    return parts + [thinking for _, _, thinking in reversed(waiting)]
+
+
+def _count(detail: Mapping[str, Any], name: str) -> int:
+    count = detail.get(name)
+    return count if isinstance(count, int) else 0
 
 
 def _detail(block: Thinking, at: int) -> dict[str, Any]:

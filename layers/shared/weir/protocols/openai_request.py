@@ -226,6 +226,8 @@ def _assistant(
                 calls.append(fields)
             case Thinking(text=text):
                 thinking.append(text)
+            case Text(text=text) if content and not message.listed and isinstance(said := content[-1], Text):
+                content[-1] = Text(said.text + text)  # one text, with thinking amid it
             case Refusal(text=text) if "refusal" not in dialect.own_fields:
                 content.append(Text(text))
             case Refusal(text=text) if not message.listed:
