@@ -24,6 +24,7 @@ class InlineThinking:
         self._choice = choice
         self._held = ""
         self._close = ""
+        self._thought = False
         self._answering = False
         self._logprobs: dict[str, Any] = {}
         self.over = False
@@ -46,10 +47,9 @@ class InlineThinking:
     def end(self) -> Iterator[StreamEvent]:
         """No more text: what is held is what it looked least like, a piece of the thinking or of the text."""
         rest, self._held, self.over = self._held, "", True
-        if self._close and not self._answering and rest:
-            yield ThinkingDelta(self._choice, rest)
-            rest = ""
-        if self._answering:
+        if self._close:
+            if not self._answering and rest.strip():
+                yield ThinkingDelta(self._choice, rest)
             rest = ""
         if rest or self._logprobs:
             yield self._text(rest)
@@ -71,7 +71,10 @@ class InlineThinking:
         else:
             keep = _beginning_at_the_end(thought, self._close)
             thought, self._held = thought[: len(thought) - keep], thought[len(thought) - keep :]
+        if not self._thought and not thought.strip():  # Qwen3 that was told not to think writes an empty block
+            thought, self._held = "", self._held if closed else thought + self._held
         if thought:
+            self._thought = True
             yield ThinkingDelta(self._choice, thought)
         if closed:
             yield from self._answer()
