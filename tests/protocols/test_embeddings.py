@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from google import genai
 from google.genai import types as google
+from google.oauth2.credentials import Credentials
 
 from tests.upstream import Reply, Upstream
 from weir.domain.completion import Usage
@@ -23,16 +24,22 @@ from weir.protocols.bedrock_embeddings import BedrockEmbeddings
 from weir.protocols.cohere_embeddings import CohereEmbeddings
 from weir.protocols.embedding import EmbeddingProtocol, WireReply
 from weir.protocols.gemini_embeddings import GeminiEmbeddings
+from weir.protocols.gemini_request import vertex
 from weir.protocols.openai_embeddings import OpenAIEmbeddingDialect, OpenAIEmbeddings
+from weir.protocols.vertex_embeddings import VertexEmbeddings
 from weir.providers.catalog import CATALOG
 
 OPENAI = OpenAIEmbeddings(OpenAIEmbeddingDialect(provider="openai"))
 MISTRAL = next(provider for provider in CATALOG if provider.name == "mistral").embeddings
+VERTEX = VertexEmbeddings(vertex("p-1", "us-central1"))
+VERTEX_MODELS = "/v1beta1/projects/p-1/locations/us-central1/publishers/google/models"
+GOOGLE_TOKEN: Any = Credentials  # its package has no types
 TITAN = "amazon.titan-embed-text-v2:0"
 TITAN_V1 = "amazon.titan-embed-text-v1"
 FORMATS: dict[str, tuple[EmbeddingProtocol, str]] = {
     "openai": (OPENAI, "m"),
     "gemini": (GeminiEmbeddings(), "m"),
+    "vertex": (VERTEX, "text-embedding-005"),
     "cohere": (CohereEmbeddings(), "m"),
     "titan": (BedrockEmbeddings(), TITAN),
     "cohere on bedrock": (BedrockEmbeddings(), "cohere.embed-v4:0"),
@@ -99,6 +106,68 @@ def test_geminis_request_is_that_of_its_own_client() -> None:
     for request in theirs["requests"]:
         request["content"].pop("role", None)
     assert (wire.path, wire.body) == (received.path, theirs)
+
+
+@pytest.mark.parametrize(
+    ("model", "texts", "path"),
+    [
+        ("gemini-embedding-001", ("one",), "gemini-embedding-001:embedContent"),
+        ("gemini-embedding-2", ("one", "two"), "gemini-embedding-2:batchEmbedContents"),
+        ("text-embedding-005", ("one", "two"), "text-embedding-005:predict"),
+    ],
+)
+def test_vertexs_request_is_that_of_googles_client(model: str, texts: tuple[str, ...], path: str) -> None:
+    extra = {"task_type": "RETRIEVAL_QUERY", "title": "t", "auto_truncate": False}
+    contents: Any = [google.UserContent(text) for text in texts] if "gemini" in model else list(texts)
+    with Upstream({model: Reply([b"{}"])}) as upstream:
+        options = google.HttpOptions(base_url=upstream.url)
+        place: Any = {"project": "p-1", "location": "us-central1", "credentials": GOOGLE_TOKEN("canary-token")}
+        with genai.Client(vertexai=True, http_options=options, **place) as client:
+            client.models.embed_content(
+                model=model,
+                contents=contents,
+                config=google.EmbedContentConfig(
+                    task_type="RETRIEVAL_QUERY", title="t", auto_truncate=False, output_dimensionality=64
+                ),
+            )
+        (received,) = upstream.received
+    assert received.path == f"{VERTEX_MODELS}/{path}"
+    assert sent(VERTEX, call(model, *texts, dimensions=64, extra=extra)) == [(received.path, received.json)]
+
+
+def test_a_model_of_vertexs_garden_gets_one_text_a_request() -> None:
+    assert sent(VERTEX, call("multilingual-e5-large-instruct-maas")) == [
+        (
+            f"{VERTEX_MODELS}/multilingual-e5-large-instruct-maas:embedContent",
+            {"content": {"role": "user", "parts": [{"text": text}]}},
+        )
+        for text in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize(("model", "sizes"), [("gemini-embedding-2", [100, 100, 3]), ("text-embedding-005", [203])])
+def test_vertex_gets_many_texts_in_batches_and_in_order(model: str, sizes: list[int]) -> None:
+    texts = tuple(f"text {at}" for at in range(203))
+    bodies = [json.dumps(body) for _, body in sent(VERTEX, call(model, *texts))]
+    assert [body.count('"text ') for body in bodies] == sizes
+    places = ["".join(bodies).index(f'"{text}"') for text in texts]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("extra", "task"),
+    [
+        ({"input_type": "search_query"}, "RETRIEVAL_QUERY"),
+        ({"input_type": "FACT_VERIFICATION"}, "FACT_VERIFICATION"),
+        ({"input_type": "search_query", "task_type": "CLUSTERING"}, "CLUSTERING"),
+        ({"task_type": "CLUSTERING", "input_type": "search_query"}, "CLUSTERING"),
+    ],
+)
+def test_coheres_words_for_a_purpose_are_understood_by_google(extra: dict[str, str], task: str) -> None:
+    (wire,) = GeminiEmbeddings().render(call("m", "one", extra=extra))
+    (on_vertex,) = VERTEX.render(call("gemini-embedding-2", "one", extra=extra))
+    assert wire.body["requests"][0]["taskType"] == task
+    assert on_vertex.body["embedContentConfig"] == {"taskType": task}
 
 
 def test_coheres_request_is_that_of_its_own_client() -> None:
@@ -243,6 +312,24 @@ def test_geminis_answer_has_usage_only_where_it_counts() -> None:
     counted = {**vectors, "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}}
     assert GeminiEmbeddings().parse([reply(vectors)]) == Embeddings(((0.5,), (-1.0,)))
     assert GeminiEmbeddings().parse([reply(counted)]) == Embeddings(((0.5,), (-1.0,)), None, Usage(3, 0))
+
+
+def test_the_answers_of_vertexs_routes_are_read() -> None:
+    usage = {"promptTokenCount": 4}
+    batch = {"embeddings": [{"values": [0.5]}, {"values": [-1]}], "usageMetadata": usage}
+    single = {"embedding": {"values": [0.5]}, "truncated": True, "usageMetadata": usage}
+    statistics = {"truncated": False, "token_count": 3.0}
+    predicted = {
+        "predictions": [{"embeddings": {"values": [value], "statistics": statistics}} for value in (0.5, -1)],
+        "metadata": {"billableCharacterCount": 6},
+    }
+    uncounted = {"predictions": [{"embeddings": {"values": [0.5]}}]}
+    characters = {"metadata": {"billableCharacterCount": 6}}
+
+    assert VERTEX.parse([reply(batch)]) == Embeddings(((0.5,), (-1.0,)), None, Usage(4, 0))
+    assert VERTEX.parse([reply(single)]) == Embeddings(((0.5,),), None, Usage(4, 0), {"truncated": True})
+    assert VERTEX.parse([reply(predicted)]) == Embeddings(((0.5,), (-1.0,)), None, Usage(6, 0), characters)
+    assert VERTEX.parse([reply(uncounted)]) == Embeddings(((0.5,),))
 
 
 def test_coheres_answer_is_billed_by_its_meta() -> None:

@@ -169,8 +169,15 @@ def test_a_name_means_the_same_for_embeddings(name: str, expected: tuple[str, st
     assert (target.provider.name, target.protocol.name, target.model) == expected
 
 
-@pytest.mark.parametrize("name", ["anthropic/m", "vertex/m", "groq/m"])
+@pytest.mark.parametrize("name", ["anthropic/m", "deepseek/m", "groq/m"])
 def test_a_provider_without_embeddings_is_refused_by_name(name: str) -> None:
     with pytest.raises(RequestInvalid, match=name.partition("/")[0]) as refused:
         Registry.from_environ({}).resolve_embedding(name, {})
     assert refused.value.param == "model"
+
+
+def test_embeddings_on_vertex_need_a_project_too() -> None:
+    with pytest.raises(ProviderAuthFailed, match="VERTEX_PROJECT"):
+        registry().resolve_embedding("vertex/text-embedding-005", {})
+    found = registry(VERTEX_PROJECT="p-1").resolve_embedding("vertex/text-embedding-005", {})
+    assert (found.protocol.name, found.model) == ("vertex_embeddings", "text-embedding-005")

@@ -96,7 +96,7 @@ class Gemini:
     def render(self, call: ChatCall) -> WireRequest:
         body, dropped = gemini_request.render(call, self.dialect)
         verb = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
-        return WireRequest(f"{_model_path(call.model, self.dialect)}:{verb}", body, NOTHING, dropped)
+        return WireRequest(f"{model_path(call.model, self.dialect)}:{verb}", body, NOTHING, dropped)
 
     def parse(self, body: bytes) -> Completion:
         return collect(reading(self._whole(body), self.provider, body))
@@ -120,7 +120,7 @@ class Gemini:
         yield from decoder.end()
 
 
-def _model_path(model: str, dialect: GeminiDialect) -> str:
+def model_path(model: str, dialect: GeminiDialect) -> str:
     """`model` may name its collection (`tunedModels/x`, Vertex's `endpoints/123`), as Google's own names do."""
     collection, _, id = model.rpartition("/")
     if collection not in _COLLECTIONS:

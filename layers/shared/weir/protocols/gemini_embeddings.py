@@ -13,10 +13,23 @@ from weir.protocols.embedding import WireReply, in_batches, numbers_of, read_rep
 from weir.protocols.gemini_error import error_in_body, error_of
 from weir.protocols.gemini_metadata import usage_of
 
-_PARAMETERS: Mapping[str, str] = {"taskType": "taskType", "task_type": "taskType", "title": "title"}
-"""What else a caller may send, under Google's name or that of its Python SDK -> Google's name."""
+PARAMETERS: Mapping[str, str] = {
+    "taskType": "taskType",
+    "task_type": "taskType",
+    "input_type": "taskType",
+    "title": "title",
+}
+"""What else a caller may send, under Google's name, that of its Python SDK or Cohere's -> Google's name."""
 
-_BATCH = 100
+_TASKS: Mapping[str, str] = {
+    "search_document": "RETRIEVAL_DOCUMENT",
+    "search_query": "RETRIEVAL_QUERY",
+    "classification": "CLASSIFICATION",
+    "clustering": "CLUSTERING",
+}
+"""Cohere's words for the same purposes, so that a caller who changes the model need not change the call."""
+
+BATCH = 100
 """Texts that one request may hold; the API refuses more."""
 
 
@@ -34,16 +47,7 @@ class GeminiEmbeddings:
         unsupported = Unsupported(call, self.provider)
         texts = texts_of(call, self.provider)
         model = call.model.removeprefix("models/")
-        fields: dict[str, Any] = {"model": f"models/{model}"}
-        for name, value in call.extra.items():
-            if name in _PARAMETERS:
-                fields[_PARAMETERS[name]] = value
-            else:
-                unsupported.drop(name)
-        if call.user is not None:
-            unsupported.drop("user")
-        if call.dimensions is not None:
-            fields["outputDimensionality"] = call.dimensions
+        fields = {"model": f"models/{model}", **google_fields(call, PARAMETERS, unsupported)}
         path, dropped = f"/v1beta/models/{quote(model, safe='')}:batchEmbedContents", tuple(unsupported.dropped)
         return tuple(
             WireRequest(
@@ -52,7 +56,7 @@ class GeminiEmbeddings:
                 NOTHING,
                 dropped,
             )
-            for batch in in_batches(texts, _BATCH)
+            for batch in in_batches(texts, BATCH)
         )
 
     def parse(self, replies: Sequence[WireReply]) -> Embeddings:
@@ -67,3 +71,20 @@ class GeminiEmbeddings:
             raise error
         vectors = tuple(numbers_of(item["values"]) for item in reply["embeddings"])
         return Embeddings(vectors, None, usage_of(reply.get("usageMetadata") or NOTHING))
+
+
+def google_fields(call: EmbeddingCall, parameters: Mapping[str, str], unsupported: Unsupported) -> dict[str, Any]:
+    """What stands beside a text, under Google's names."""
+    fields: dict[str, Any] = {}
+    for name, value in call.extra.items():
+        if name not in parameters:
+            unsupported.drop(name)
+        elif name == "input_type" and isinstance(value, str):
+            fields.setdefault("taskType", _TASKS.get(value, value))
+        else:
+            fields[parameters[name]] = value
+    if call.user is not None:
+        unsupported.drop("user")
+    if call.dimensions is not None:
+        fields["outputDimensionality"] = call.dimensions
+    return fields

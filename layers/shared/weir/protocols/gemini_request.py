@@ -32,6 +32,10 @@ class GeminiDialect:
     call_ids: bool = True
 
 
+def vertex(project: str, location: str) -> GeminiDialect:
+    return GeminiDialect(provider="vertex", platform="vertex", version="v1beta1", project=project, location=location)
+
+
 _TOP = frozenset({"safetySettings", "cachedContent", "labels", "continuationToken"})
 _TOP_OF: Mapping[str, frozenset[str]] = {
     "studio": frozenset({"store"}),

@@ -129,12 +129,9 @@ def _gemini(_: Environ) -> WireProtocol:
 
 def _gemini_on_vertex(environ: Environ) -> WireProtocol:
     from weir.protocols.gemini import Gemini
-    from weir.protocols.gemini_request import GeminiDialect
+    from weir.protocols.gemini_request import vertex
 
-    project, location = vertex_place(environ)
-    return Gemini(
-        GeminiDialect(provider="vertex", platform="vertex", version="v1beta1", project=project, location=location)
-    )
+    return Gemini(vertex(*vertex_place(environ)))
 
 
 def _converse(_: Environ) -> WireProtocol:
@@ -174,6 +171,13 @@ def _azure_chat(environ: Environ) -> WireProtocol:
         ),
         "/openai/v1/chat/completions" if version == "v1" else by_deployment,
     )
+
+
+def _vertex_embeddings(environ: Environ) -> EmbeddingProtocol:
+    from weir.protocols.gemini_request import vertex
+    from weir.protocols.vertex_embeddings import VertexEmbeddings
+
+    return VertexEmbeddings(vertex(*vertex_place(environ)))
 
 
 def _azure_embeddings(environ: Environ) -> EmbeddingProtocol:
@@ -279,6 +283,7 @@ CATALOG: tuple[Provider, ...] = (
         base_url="https://aiplatform.googleapis.com",
         apis={"": _gemini_on_vertex, "anthropic": _anthropic_on_vertex},
         families={"claude": "anthropic"},
+        embeddings=_vertex_embeddings,
         key="google",
         variable="VERTEX",
         models="",

@@ -111,6 +111,7 @@ class Registry:
             )
         protocol = self._embeddings.get(provider.name)
         if protocol is None:
+            self._check_place(provider)
             protocol = self._embeddings[provider.name] = provider.embeddings(self._environ)
         rest = provider.split(model)[1]
         return EmbeddingTarget(provider, protocol, rest, self.access(provider, keys.get(provider.name)))
@@ -118,16 +119,19 @@ class Registry:
     def _protocol(self, provider: Provider, api: str) -> WireProtocol:
         protocol = self._protocols.get((provider.name, api))
         if protocol is None:
-            if provider.name == "vertex" and not vertex_place(self._environ)[0]:
-                raise ProviderAuthFailed(
-                    "Vertex needs a project: set VERTEX_PROJECT (and VERTEX_LOCATION) where Weir runs.",
-                    provider="vertex",
-                    status=401,
-                    code="provider_project_missing",
-                    param="model",
-                )
+            self._check_place(provider)
             protocol = self._protocols[provider.name, api] = provider.apis[api](self._environ)
         return protocol
+
+    def _check_place(self, provider: Provider) -> None:
+        if provider.name == "vertex" and not vertex_place(self._environ)[0]:
+            raise ProviderAuthFailed(
+                "Vertex needs a project: set VERTEX_PROJECT (and VERTEX_LOCATION) where Weir runs.",
+                provider="vertex",
+                status=401,
+                code="provider_project_missing",
+                param="model",
+            )
 
     def _aws_access(self, key: str | None) -> Access:
         from weir.providers.aws_access import BearerAccess, bedrock_access, bedrock_region
