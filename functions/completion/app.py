@@ -91,8 +91,9 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         secrets = runtime.secrets | {presented_key(request.headers) or ""}
         if dialect == "maitai":
             request_id = header_id(request, "x-request-id", secrets)
-            return ask_maitai(raw, body, principal, secrets, request_id)
-        return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))
+            return await ask_maitai(raw, body, principal, secrets, runtime.defaults, request_id)
+        tags_only = request.url.path.startswith(TAGS_ONLY)
+        return await ask_openai(raw, body, principal, secrets, runtime.defaults, tags_only=tags_only)
 
     route(
         app,

@@ -4,59 +4,89 @@ from collections.abc import Mapping
 from typing import Any
 
 from weir.domain.completion import NOTHING
-from weir.domain.errors import RequestInvalid
+from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
+from weir.http.maitai_config import with_defaults
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask
+from weir.services.defaults import Defaults
 
 
-def ask_openai(raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], *, tags_only: bool = False) -> Ask:
+async def ask_openai(
+    raw: bytes,
+    body: Any,
+    principal: Principal,
+    secrets: frozenset[str],
+    defaults: Defaults,
+    *,
+    tags_only: bool = False,
+) -> Ask:
     """The body of the OpenAI routes. `tags_only`: `metadata` are tags there, never OpenAI's parameter of that name.
 
-    Raises RequestInvalid, as does `ask_maitai`. `secrets` are those of the process and the caller's own key.
+    Raises RequestInvalid or LedgerUnavailable, as does `ask_maitai`. `secrets` are those of the process and the
+    caller's own key.
     """
     request = validated(ChatCompletionBody, body)
-    return _ask(request, request, raw, body, principal, secrets, metadata=None if tags_only else request.metadata)
+    metadata = None if tags_only else request.metadata
+    return await _ask(request, request, raw, body, principal, secrets, defaults, metadata=metadata)
 
 
-def ask_maitai(
-    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], request_id: str | None = None
+async def ask_maitai(
+    raw: bytes,
+    body: Any,
+    principal: Principal,
+    secrets: frozenset[str],
+    defaults: Defaults,
+    request_id: str | None = None,
 ) -> Ask:
     """Maitai's envelope. `request_id` is the caller's X-Request-ID, clean of keys; one in the body comes first."""
     request = validated(SerializedBody, body)
-    return _ask(request, request.params, raw, body, principal, secrets, where="params.", request_id=request_id)
+    return await _ask(
+        request, request.params, raw, body, principal, secrets, defaults, where="params.", request_id=request_id
+    )
 
 
-def _ask(
+async def _ask(
     tags: CallTags,
     params: ChatParams,
     raw: bytes,
     body: Mapping[str, Any],
     principal: Principal,
     secrets: frozenset[str],
+    defaults: Defaults,
     *,
     where: str = "",
     metadata: Mapping[str, Any] | None = None,
     request_id: str | None = None,
 ) -> Ask:
-    if params.model is None:
-        raise RequestInvalid(
-            f"'{where}model' is required: no default model is configured for this call.",
-            param=f"{where}model",
-            code="missing_required_parameter",
-        )
     keys = provider_keys(body)
     secrets = secrets | set(keys.values())
-    if holds_any(params.model, secrets):
+    if params.model is not None and holds_any(params.model, secrets):
         raise RequestInvalid(f"'{where}model' holds an API key.", param=f"{where}model", code="model_not_found")
     if may_hold_secrets(raw):
         secrets = secrets | find_secrets(body)
     kept = scrubbed(raw, body, secrets)
     if kept is not raw:
         tags = validated(CallTags, jsonbytes.loads(kept))
+    warnings = _warnings(tags)
+    try:
+        config = await defaults.of(principal.workspace, tags.application_name, tags.intent_name)
+    except LedgerUnavailable:
+        if params.model is None:
+            raise
+        config = NOTHING
+        warnings += ("the configuration could not be read, and the call went out without its defaults",)
+    if config:
+        params = with_defaults(params, config)
+    if params.model is None:
+        raise RequestInvalid(
+            f"'{where}model' is required: no default model is configured for this call.",
+            param=f"{where}model",
+            code="missing_required_parameter",
+        )
     caller_id = tags.request_id or request_id or None
     return Ask(
         call=to_call(
@@ -77,7 +107,7 @@ def _ask(
         user_id=_text(tags.user_id),
         customer_identifier=_text(tags.customer_identifier),
         metadata=tags.metadata or NOTHING,
-        warnings=_warnings(tags),
+        warnings=warnings,
     )
 
 
