@@ -66,6 +66,8 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "computed_cost": st.none() | costs,
         "first_token_ms": st.none() | durations,
         "latency_ms": st.none() | durations,
+        "client_first_token_ms": st.none() | durations,
+        "client_latency_ms": st.none() | durations,
         "metadata": metadata | st.just(NOTHING),
         "warnings": st.lists(texts, max_size=3).map(tuple),
     }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.ledger.engines import Engine
+from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Record
@@ -223,6 +224,42 @@ def test_a_record_that_cannot_be_written_harms_no_other(engine: Engine, records:
     with pytest.raises(ValueError, match="serialize"):
         keep(records, Entry(unwritable))
     assert keep(records, entry) == [Kept(entry.record.id, new=True)]
+
+
+@pytest.mark.parametrize("id", ["order-1", record().id])
+def test_an_annotation_changes_what_it_names_and_nothing_else(records: RecordStore, id: str) -> None:
+    entry, other = Entry(record(caller_id="order-1"), b"content"), Entry(record(random=2), b"other")
+    keep(records, entry, other)
+    first = replace(entry.record, client_latency_ms=12.5)
+    assert records.annotate("main", id, Annotation(client_latency_ms=12.5)) == first
+    both = replace(first, client_first_token_ms=3.0)
+    assert records.annotate("main", id, Annotation(client_first_token_ms=3.0)) == both
+    assert records.get("main", id) == Entry(both, b"content")
+    assert records.newest("main", limit=10) == (other.record, both)
+    assert records.annotate("main", id, Annotation(client_first_token_ms=None)) == first
+
+
+def test_what_is_not_kept_takes_no_annotation(records: RecordStore) -> None:
+    keep(records, Entry(record()))
+    for workspace, id in (("main", "order-1"), ("main", uuid7(NOON, 99)), ("other", record().id)):
+        assert records.annotate(workspace, id, Annotation(client_latency_ms=1)) is None
+    assert records.newest("main", limit=10) == (record(),)
+
+
+def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
+    keep(records, Entry(record()))
+    changes = [Annotation(client_latency_ms=1.0), Annotation(client_first_token_ms=2.0)] * 3
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda change: records.annotate("main", record().id, change), changes))
+    found = records.get("main", record().id)
+    assert found is not None
+    assert found.record == replace(record(), client_latency_ms=1.0, client_first_token_ms=2.0)
+
+
+def test_a_broken_engine_takes_no_annotation(engine: Engine, records: RecordStore) -> None:
+    keep(records, Entry(record()))
+    with engine.broken(), pytest.raises(LedgerUnavailable):
+        records.annotate("main", record().id, Annotation(client_latency_ms=1.0))
 
 
 def test_newest_come_first_across_days(records: RecordStore) -> None:

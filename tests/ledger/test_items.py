@@ -55,6 +55,8 @@ FULLEST = Record(
     price_version="2026-01",
     first_token_ms=12.5,
     latency_ms=99.25,
+    client_first_token_ms=13.5,
+    client_latency_ms=101.75,
     metadata={"tier": 2},
     warnings=("top_k was left out",),
 )

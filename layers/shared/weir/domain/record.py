@@ -33,7 +33,8 @@ class Record:
 
     `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
-    Costs are US dollars. `status_code` is what the caller got (or said it got).
+    Costs are US dollars. `status_code` is what the caller got (or said it got). The client's own times come later, in
+    an Annotation; they include its way here and back.
     """
 
     id: str
@@ -65,6 +66,8 @@ class Record:
     price_version: str | None = None
     first_token_ms: float | None = None
     latency_ms: float | None = None
+    client_first_token_ms: float | None = None
+    client_latency_ms: float | None = None
     metadata: Mapping[str, Any] = NOTHING
     warnings: tuple[str, ...] = ()
 

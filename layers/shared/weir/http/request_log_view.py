@@ -51,6 +51,8 @@ def log_row(record: Record) -> dict[str, Any]:
         "prompt_cache_creation_tokens": usage.cache_written if usage is not None else None,
         "latency": _seconds(record.latency_ms),
         "time_to_first_token": _seconds(record.first_token_ms),
+        "client_latency": _seconds(record.client_latency_ms),
+        "client_time_to_first_token": _seconds(record.client_first_token_ms),
         "customer_identifier": record.customer_identifier,
         "thread_identifier": record.session_id,
         "session_identifier": record.session_id,

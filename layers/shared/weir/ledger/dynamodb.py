@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.domain.record import Record
@@ -84,6 +85,18 @@ class DynamoDBRecordStore:
                 found += self._newest_of_day(workspace, day, limit - len(found), before)
         return tuple(found)
 
+    def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
+        with aws.refused_as("The ledger cannot be written."):
+            for pause in _PAUSES_S:
+                time.sleep(pause)
+                key, item = self._locate(workspace, id)
+                if key is None:
+                    return None
+                record = annotated(from_item(item), annotation)
+                if self._replace(key, item, to_item(record).decode()):
+                    return record
+        raise LedgerUnavailable("Too many change the record at once.")
+
     def close(self) -> None:
         self._pool.shutdown(wait=True)
         self._client.close()
@@ -137,6 +150,33 @@ class DynamoDBRecordStore:
                 TableName=self._table,
                 Item={**_key_attributes(key), **attributes},
                 ConditionExpression="attribute_not_exists(pk)",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _locate(self, workspace: str, id: str) -> tuple[Key | None, str]:
+        """Where the record of that id lies, ours or the caller's, and what is there; None and nothing if nowhere."""
+        claim, own = caller_key(workspace, id), self._keys(workspace, id)[:1]
+        found = self._read(claim, *own)
+        keys = self._keys(workspace, found[claim]["id"]["S"])[:1] if claim in found else ()
+        for key in (*keys, *own):
+            if key not in found:
+                found = {**found, **self._read(key)}
+            if key in found:
+                return key, found[key]["item"]["S"]
+        return None, ""
+
+    def _replace(self, key: Key, old: str, new: str) -> bool:
+        """False when something else lies there by now."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key_attributes(key),
+                UpdateExpression="SET #item = :new",
+                ConditionExpression="#item = :old",
+                ExpressionAttributeNames={"#item": "item"},
+                ExpressionAttributeValues={":new": {"S": new}, ":old": {"S": old}},
             )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False

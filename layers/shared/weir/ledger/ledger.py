@@ -2,6 +2,7 @@
 
 import asyncio
 
+from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Payload, Record
 from weir.ledger import payloads
@@ -40,6 +41,10 @@ class Ledger:
 
     async def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
         return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before))
+
+    async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
+        """The record as it is now, durably; None if there is none. Raises LedgerUnavailable."""
+        return await asyncio.to_thread(self._records.annotate, workspace, id, annotation)
 
     def close(self) -> None:
         self._records.close()

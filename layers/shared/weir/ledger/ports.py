@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from weir.domain.annotation import Annotation
 from weir.domain.record import Record
 
 
@@ -43,6 +44,14 @@ class RecordStore(Protocol):
 
     def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
         """Records in descending order of id, that is, of time of acceptance; only those below `before` if given."""
+        ...
+
+    def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
+        """Change a record, found by our id or the caller's, and give it as it is now; None if there is none.
+
+        Durable when it returns. Of two annotations at once neither is lost; a field that both name has the value of
+        the later. Raises LedgerUnavailable when the engine refuses.
+        """
         ...
 
     def close(self) -> None:

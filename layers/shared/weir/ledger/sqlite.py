@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
 from weir.ledger.items import from_item, to_item
@@ -83,6 +84,21 @@ class SQLiteRecordStore:
             {"workspace": workspace, "before": before if before is not None else "g", "limit": limit},
         )
         return tuple(from_item(item) for (item,) in rows)
+
+    def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
+        while row := self._read(
+            """SELECT id, item FROM records WHERE workspace = :workspace AND id = coalesce(
+                   (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)""",
+            {"workspace": workspace, "id": id},
+        ):
+            found, item = row[0]
+            record = annotated(from_item(item), annotation)
+            if self._read(
+                "UPDATE records SET item = :new WHERE workspace = :workspace AND id = :id AND item = :old RETURNING id",
+                {"workspace": workspace, "id": found, "old": item, "new": to_item(record)},
+            ):
+                return record
+        return None
 
     def close(self) -> None:
         with self._guard:
