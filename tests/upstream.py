@@ -50,10 +50,14 @@ Script = Reply | Callable[[Received], Reply]
 
 
 class Upstream:
-    """`replies` by the request's `model`, or by a piece of its path where the body names no model."""
+    """`replies` by the request's `model`, or by a piece of its path where the body names no model.
 
-    def __init__(self, replies: Mapping[str, Script] | None = None) -> None:
+    Without `keep_alive` it ends each connection: for clients in the test's own process, which nobody closes.
+    """
+
+    def __init__(self, replies: Mapping[str, Script] | None = None, *, keep_alive: bool = True) -> None:
         self.replies = dict(replies or {})
+        self.keep_alive = keep_alive
         self.received: list[Received] = []
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -214,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, reply: Reply) -> None:
         self.send_response(reply.status)
+        if not self.server.upstream.keep_alive:
+            self.send_header("connection", "close")
         for name, value in _framed(reply):
             self.send_header(name, value)
         self.end_headers()

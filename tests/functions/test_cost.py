@@ -22,7 +22,7 @@ Ask = Callable[..., Record]
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    with Upstream() as upstream:
+    with Upstream(keep_alive=False) as upstream:
         yield upstream
 
 
