@@ -126,6 +126,7 @@ def _headers(params: ChatParams, where: str) -> Mapping[str, str]:
 
 def _warnings(tags: CallTags) -> tuple[str, ...]:
     """What the caller asked for beyond an answer and a record, and does not get."""
+    client_params = tags.client_params or NOTHING
     asked = {
         "evaluation_enabled": tags.evaluation_enabled,
         "apply_corrections": tags.apply_corrections or tags.autocorrect,
@@ -134,6 +135,6 @@ def _warnings(tags: CallTags) -> tuple[str, ...]:
         "context_retrieval_enabled": tags.context_retrieval_enabled,
         "callback": tags.callback or tags.return_evaluation,
         "fallback_config": tags.fallback_config or tags.fallback_model,
-        "client_params.base_url": (tags.client_params or NOTHING).get("base_url"),
+        "client_params.base_url": client_params.get("base_url") or client_params.get("baseUrl"),
     }
     return tuple(f"{name} is recorded and has no effect" for name, value in asked.items() if value)
