@@ -133,7 +133,7 @@ class IntentBody(BaseModel):
 
 
 def application_view(application: Application, intents: tuple[Intent, ...], workspace: str) -> dict[str, Any]:
-    """An application as operators see it, with what is set for itself and for each intent. Instants are milliseconds."""
+    """An application as operators see it, with what is set for it and for each intent. Instants are milliseconds."""
     return {
         **_application(application, workspace),
         "meta": application.config,
@@ -162,7 +162,7 @@ def client_view(application: Application, intents: tuple[Intent, ...], workspace
 
 def company_id(workspace: str) -> int:
     """The workspace as a number: Maitai's clients refuse to start without one, or with 0."""
-    return zlib.crc32(workspace.encode()) or 1
+    return zlib.crc32(workspace.encode()) & 0x7FFFFFFF or 1  # some of them read 32 bits with a sign
 
 
 def _application(application: Application, workspace: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Defaults:
         if application is None:
             return
         call = _Call(workspace, application, intent)
-        if call not in self._known:
+        if self._is_new(call):
             await asyncio.to_thread(self._add, call, at)
 
     def forget(self) -> None:
@@ -81,16 +81,20 @@ class Defaults:
 
     def _begin(self, call: _Call) -> None:
         """In a thread beside the call, which is longer: nobody waits for it."""
-        if call not in self._known:
+        if self._is_new(call):
             asyncio.get_running_loop().run_in_executor(None, self._add, call, self._now())
+
+    def _is_new(self, call: _Call) -> bool:
+        """True for one of many calls at once; never for a name that holds an erased key."""
+        if call in self._known or ERASED in call.application or ERASED in (call.intent or ""):
+            return False
+        if len(self._known) >= _CACHED:
+            self._known.clear()
+        self._known.add(call)
+        return True
 
     def _add(self, call: _Call, at: datetime) -> None:
         workspace, ref_name, name = call
-        if ERASED in ref_name or ERASED in (name or ""):
-            return
-        if len(self._known) >= _CACHED:
-            self._known.clear()
-        self._known.add(call)  # first, so that of many calls at once one does it
         try:
             application, intent = self._configurations.find(workspace, ref_name, name)
             if application is None:
