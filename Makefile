@@ -11,7 +11,7 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices conformance bench clean
+.PHONY: help dev test check format lock prices docs bench corpus conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients (not pa
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 
+corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
+	@$(BIN)/python infra/corpus.py
+
+docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
+	$(BIN)/python infra/provider_docs.py
+
 prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
 	$(BIN)/python infra/compile_prices.py
 
@@ -51,7 +57,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

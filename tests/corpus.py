@@ -4,7 +4,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class Exchange:
     headers: Mapping[str, str]
     body: bytes
     streamed: bool
+    recording: Mapping[str, Any] = field(repr=False)
+    """As it lies in its file."""
 
 
 def exchanges(folder: Path = FOLDER) -> list[Exchange]:
@@ -46,6 +48,7 @@ def _exchange(recording: Mapping[str, Any]) -> Exchange:
         response["headers"],
         _bytes(response),
         response["kind"] in ("sse", "eventstream", "ndjson"),
+        recording,
     )
 
 

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
-from weir.runtime.bootstrap import Runtime, open_ledger
+from weir.runtime.bootstrap import Runtime, open_stores
 from weir.runtime.settings import Settings
 from weir.services.defaults import Defaults
 
@@ -43,7 +43,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
-    ledger, configurations = open_ledger(settings)
+    ledger, configurations = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS),

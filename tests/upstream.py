@@ -50,12 +50,10 @@ Script = Reply | Callable[[Received], Reply]
 
 
 class Upstream:
-    """`replies` by the request's `model`, or by a piece of its path where the body names no model.
-
-    Without `keep_alive` it ends each connection: for clients in the test's own process, which nobody closes.
-    """
+    """`replies` by the request's `model`, or by a piece of its path where the body names no model."""
 
     def __init__(self, replies: Mapping[str, Script] | None = None, *, keep_alive: bool = True) -> None:
+        """Without `keep_alive` every answer ends its connection, for clients that nobody closes."""
         self.replies = dict(replies or {})
         self.keep_alive = keep_alive
         self.received: list[Received] = []
@@ -218,10 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        if not self.server.upstream.keep_alive:
-            self.send_header("connection", "close")
         for name, value in _framed(reply):
             self.send_header(name, value)
+        if not self.server.upstream.keep_alive:
+            self.send_header("connection", "close")  # which also makes the handler close it
         self.end_headers()
 
     def _held(self, reply: Reply, at: int, received: Received) -> bool:

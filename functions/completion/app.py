@@ -1,4 +1,4 @@
-"""Chat completions in every dialect, and the list of models."""
+"""Chat completions in every dialect, embeddings, and the list of models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,31 +7,34 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from weir.domain.completion import NOTHING, Usage
+from weir.domain.chat import ChatCall
+from weir.domain.completion import Usage
 from weir.domain.errors import ProviderError
 from weir.http.app import parse_json, read_body, route
-from weir.http.auth import presented_key
-from weir.http.chat_reply import DONE, SSE_FRAME, ChunkEncoder, WriteUsage, error_event, usage_body
+from weir.http.auth import Principal, presented_key
+from weir.http.chat_reply import DONE, ChunkEncoder, WriteUsage, error_event, usage_body
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
+from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import Dialect, error_reply, openai_error
 from weir.http.intake import header_id
-from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line
+from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, completions
 from weir.runtime.lambda_handler import lambda_handler
-from weir.services.asking import ask_maitai, ask_openai
+from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Ask, Attempt
 
 REQUEST_ID = "x-weir-request-id"
 OPENAI_PATHS = ("/v1/chat/completions", "/chat/completions", "/api/chat/completions")
 MAITAI_PATHS = ("/chat/completions/serialized", "/api/v1/chat/completions/serialized")
+EMBEDDING_PATHS = ("/v1/embeddings", "/embeddings", "/api/embeddings")
 TAGS_ONLY = "/api/"
 """Below this prefix the callers are Keywords AI's, for whom `metadata` are tags of the log."""
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
-    service = completions(runtime)
+    service, embedder = completions(runtime)
 
     async def openai(request: Request) -> Response:
         ask = await _read(request, "openai")
@@ -39,14 +42,13 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         try:
             if not ask.call.stream:
                 answer = await service.complete(attempt)
-                headers = {REQUEST_ID: attempt.id} | ({} if answer.stored else {"x-weir-stored": "false"})
-                return Response(answer.body, 200, headers, "application/json")
+                return _whole(attempt.id, answer.body, answer.stored)
             stream = await service.stream(attempt)
         except ProviderError as exc:
             return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
         return StreamedAnswer(
             stream,
-            _encoder(attempt).encode,
+            _encoder(attempt, warnings=attempt.left_out).encode,
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type="text/event-stream",
@@ -72,23 +74,40 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
             return error_reply(exc, "maitai", {REQUEST_ID: attempt.id})
         return StreamedAnswer(
             stream,
-            _encoder(attempt, CHUNK_FRAME, {"request_id": request_id}, _priced(attempt)).encode,
+            _encoder(
+                attempt,
+                frame=CHUNK_FRAME,
+                fields={"request_id": request_id},
+                write_usage=_priced(attempt),
+                opening=warning_line(attempt.left_out),
+            ).encode,
             error_line,
             done=b"",
             media_type="application/x-ndjson",
             headers={REQUEST_ID: attempt.id},
         )
 
+    async def embeddings(request: Request) -> Response:
+        attempt = embedder.begin(await ask_embeddings(*await _taken(request), runtime.defaults))
+        try:
+            answer = await embedder.embed(attempt)
+        except ProviderError as exc:
+            return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
+        return _whole(attempt.id, answer.body, answer.stored)
+
     async def list_models(request: Request) -> Response:
         runtime.keyring.authenticate(request.headers, "complete")
         body = {"object": "list", "data": await service.models.offered()}
         return Response(jsonbytes.dumps(body), media_type="application/json")
 
-    async def _read(request: Request, dialect: Dialect) -> Ask:
+    async def _taken(request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
+        """The body as it came and parsed, whose it is, and the secrets of the process and the caller's own."""
         principal = runtime.keyring.authenticate(request.headers, "complete")
         raw = await read_body(request, runtime.settings.body_limit)
-        body = parse_json(raw)
-        secrets = runtime.secrets | {presented_key(request.headers) or ""}
+        return raw, parse_json(raw), principal, runtime.secrets | {presented_key(request.headers) or ""}
+
+    async def _read(request: Request, dialect: Dialect) -> Ask[ChatCall]:
+        raw, body, principal, secrets = await _taken(request)
         if dialect == "maitai":
             request_id = header_id(request, "x-request-id", secrets)
             return await ask_maitai(raw, body, principal, secrets, runtime.defaults, request_id)
@@ -115,6 +134,15 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     )
     route(
         app,
+        "POST",
+        EMBEDDING_PATHS,
+        embeddings,
+        dialect="openai",
+        summary="Create embeddings",
+        body=EmbeddingBody.model_json_schema(),
+    )
+    route(
+        app,
         "GET",
         ("/v1/models", "/models", "/api/models"),
         list_models,
@@ -123,12 +151,13 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     )
 
 
-def _encoder(
-    attempt: Attempt,
-    frame: tuple[bytes, bytes] = SSE_FRAME,
-    fields: Mapping[str, str] = NOTHING,
-    write_usage: WriteUsage | None = None,
-) -> ChunkEncoder:
+def _whole(id: str, body: bytes, stored: bool) -> Response:
+    headers = {REQUEST_ID: id} | ({} if stored else {"x-weir-stored": "false"})
+    return Response(body, 200, headers, "application/json")
+
+
+def _encoder(attempt: Attempt[ChatCall], **how: Any) -> ChunkEncoder:
+    """`how`: what a dialect adds to its chunks, as ChunkEncoder names it."""
     call = attempt.ask.call
     return ChunkEncoder(
         id=f"chatcmpl-{attempt.id}",
@@ -136,13 +165,11 @@ def _encoder(
         model=call.model,
         include_usage=call.include_usage,
         legacy=call.legacy_functions,
-        frame=frame,
-        fields=fields,
-        write_usage=write_usage,
+        **how,
     )
 
 
-def _priced(attempt: Attempt) -> WriteUsage:
+def _priced(attempt: Attempt[ChatCall]) -> WriteUsage:
     """Usage with its cost, as the record will say it."""
 
     def write(usage: Usage, model: str, service_tier: str | None) -> Mapping[str, Any]:

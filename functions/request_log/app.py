@@ -1,22 +1,47 @@
-"""Request logs in Keywords AI's dialect: create one, read one back, list the newest."""
+"""Request logs in Keywords AI's dialect: create, list, sum up, read one, annotate."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from weir.domain.errors import LedgerUnavailable, WeirError
+from weir.domain.totals import Totals
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
-from weir.http.intake import clean, header_id
-from weir.http.request_log_list import check_filters, list_body, to_query
-from weir.http.request_log_view import log_row, log_view
+from weir.http.intake import Intake, clean, header_id
+from weir.http.request_log_bulk import (
+    BATCH_LIMIT,
+    BULK_LIMIT,
+    AnnotationBody,
+    batch_body,
+    bulk_body,
+    row_id,
+    to_annotation,
+    to_rows,
+)
+from weir.http.request_log_list import groups_body, list_body, summary_body, to_group_query
+from weir.http.request_log_query import to_query, to_window
+from weir.http.request_log_view import for_old_client, log_row, log_view
 from weir.http.request_logs import WITHHELD, LogBody
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.lambda_handler import lambda_handler
-from weir.services.log import Logs
+from weir.services.log import Logs, ToKeep
+from weir.services.log_queries import LogQueries
 
-_BASES = ("/api/request-logs", "/request-logs")
+_API = "/api/request-logs"
+_OLD = "/request-logs"
+"""Where keywordsai's client asks; it reads less than others do."""
+
+_SLICE = 50
+"""Logs of a bulk that are read in one go, before other requests have their turn."""
 
 
 class RequestLogs:
@@ -25,6 +50,7 @@ class RequestLogs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._logs = Logs(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
+        self._queries = LogQueries(runtime.ledger)
 
     async def create(self, request: Request) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "ingest")
@@ -37,43 +63,124 @@ class RequestLogs:
             return await self._list(request, raw)
         return await self._create(request, self._runtime.keyring.authenticate(request.headers, "ingest"), raw)
 
+    async def bulk(self, request: Request) -> Response:
+        ids, errors = await self._keep_all(request, BULK_LIMIT)
+        return _json(bulk_body(len(ids), errors), 201 if len(errors) < len(ids) else 400)
+
+    async def batch(self, request: Request) -> Response:
+        ids, errors = await self._keep_all(request, BATCH_LIMIT)
+        return _json(batch_body(ids, errors), 200 if len(errors) < len(ids) else 400)
+
     async def list(self, request: Request) -> Response:
         return await self._list(request, await self._body(request) if request.method == "POST" else b"")
 
+    async def summary(self, request: Request) -> Response:
+        principal, body = await self._question(request)
+        window = to_window(request.query_params, body, principal.environment)
+        totals = await self._queries.totals(principal.workspace, window)
+        return _json(summary_body(totals.get(None, Totals())))
+
+    async def groups(self, request: Request) -> Response:
+        principal, body = await self._question(request)
+        query = to_group_query(request.query_params, body, principal.environment)
+        groups = await self._queries.totals(principal.workspace, query.window, query.field)
+        return _json(groups_body(query, request.query_params, f"{_base(request)}/groups", groups))
+
     async def read(self, request: Request) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "read")
-        return _json(log_view(*await self._logs.read(principal.workspace, request.path_params["id"])))
+        view = log_view(*await self._logs.read(principal.workspace, request.path_params["id"]))
+        return _json(for_old_client(view) if _base(request) == _OLD else view)
+
+    async def annotate(self, request: Request) -> Response:
+        intake = await self._intake(request)
+        annotation = to_annotation(intake.body)
+        record = await self._logs.annotate(intake.principal.workspace, request.path_params["id"], annotation)
+        return _json({"message": "log updated", "id": record.id, "unique_id": record.id, **intake.body})
+
+    async def annotate_several(self, request: Request) -> Response:
+        intake = await self._intake(request)
+        rows = to_rows(intake.body, BULK_LIMIT)
+        errors: dict[int, WeirError] = {}
+        for index, row in enumerate(rows):  # one after the other: two rows may mean the same log
+            try:
+                id = row_id(row)
+                await self._logs.annotate(intake.principal.workspace, id, to_annotation(row, ("unique_id", "id")))
+            except WeirError as exc:
+                errors[index] = exc
+        _raise_if_refused(errors, len(rows))
+        return _json(bulk_body(len(rows), errors), 200 if len(errors) < len(rows) else 400)
 
     async def _create(self, request: Request, principal: Principal, raw: bytes) -> Response:
         intake = clean(principal, request, raw, self._runtime.secrets)
-        body = validated(LogBody, intake.body)
-        kept = intake.raw
-        if body.disable_log:
-            kept = jsonbytes.dumps({name: value for name, value in intake.body.items() if name not in WITHHELD})
-        caller_id = body.unique_id or body.request_id or header_id(request, "idempotency-key", intake.secrets)
+        log = _to_keep(intake.body, intake.raw, header_id(request, "idempotency-key", intake.secrets))
         logged = await self._logs.keep(
-            body, kept, workspace=principal.workspace, environment=principal.environment, caller_id=caller_id
+            log.body,
+            log.request,
+            workspace=principal.workspace,
+            environment=principal.environment,
+            caller_id=log.caller_id,
         )
         answer = {"message": "log successful", "id": logged.id, "unique_id": logged.id}
         fields = {"duplicate": True} if logged.record is None else log_row(logged.record)
         return _json(answer | fields)
 
+    async def _keep_all(self, request: Request, most: int) -> tuple[Sequence[str | None], dict[int, WeirError]]:
+        """The id of each log, and why those that have none were not kept. Raises LedgerUnavailable if none could be."""
+        intake = await self._intake(request)
+        rows = to_rows(intake.body, most)
+        key = header_id(request, "idempotency-key", intake.secrets)
+        ids: list[str | None] = [None] * len(rows)
+        errors: dict[int, WeirError] = {}
+
+        async def keep(logs: dict[int, ToKeep]) -> None:
+            principal = intake.principal
+            results = await self._logs.keep_all(
+                list(logs.values()), workspace=principal.workspace, environment=principal.environment
+            )
+            for index, result in zip(logs, results, strict=True):
+                if isinstance(result, LedgerUnavailable):
+                    errors[index] = result
+                else:
+                    ids[index] = result.id
+
+        async with asyncio.TaskGroup() as keeping:
+            for start in range(0, len(rows), _SLICE):
+                logs: dict[int, ToKeep] = {}
+                for index, row in enumerate(rows[start : start + _SLICE], start):
+                    try:
+                        logs[index] = _to_keep(row, None, f"{key}:{index}" if key else None)
+                    except WeirError as exc:
+                        errors[index] = exc
+                keeping.create_task(keep(logs))
+                await asyncio.sleep(0)
+        _raise_if_refused(errors, len(rows))
+        return ids, errors
+
     async def _list(self, request: Request, raw: bytes) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "read")
-        if raw.strip():
-            check_filters(parse_json(raw))
-        query = to_query(request.query_params, principal.environment)
-        page = await self._logs.newest(
-            principal.workspace,
-            size=query.page_size,
-            skip=query.skip,
-            before=query.before,
-            since=query.since,
-            environment=query.environment,
+        query = to_query(request.query_params, parse_json(raw) if raw.strip() else None, principal.environment)
+        page = await self._queries.page(principal.workspace, query, _question_key(request, raw, principal))
+        body = list_body(
+            query,
+            request.query_params,
+            f"{_base(request)}/list",
+            page.records,
+            count=page.count,
+            shown=page.shown,
+            following=page.following,
         )
-        base = "/api/request-logs" if request.url.path.startswith("/api/") else "/request-logs"
-        path = f"{base}/list"
-        return _json(list_body(query, request.query_params, path, page.records, page.matched, page.following))
+        if _base(request) == _OLD:
+            body["results"] = [for_old_client(row) for row in body["results"]]
+        return _json(body)
+
+    async def _question(self, request: Request) -> tuple[Principal, Any]:
+        principal = self._runtime.keyring.authenticate(request.headers, "read")
+        raw = await self._body(request) if request.method == "POST" else b""
+        return principal, parse_json(raw) if raw.strip() else None
+
+    async def _intake(self, request: Request) -> Intake:
+        principal = self._runtime.keyring.authenticate(request.headers, "ingest")
+        return clean(principal, request, await self._body(request), self._runtime.secrets)
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._runtime.settings.body_limit)
@@ -82,19 +189,63 @@ class RequestLogs:
 def mount(app: FastAPI, runtime: Runtime) -> None:
     logs = RequestLogs(runtime)
     schema = LogBody.model_json_schema()
+    annotation = AnnotationBody.model_json_schema()
     for method, ends, endpoint, summary, body in (
         ("POST", ("/create",), logs.create, "Log a call made elsewhere", schema),
         ("POST", ("",), logs.create_or_list, "Log a call made elsewhere", schema),
-        ("GET", ("", "/list"), logs.list, "List the newest records", None),
-        ("POST", ("/list",), logs.list, "List the newest records", None),
+        ("POST", ("/bulk",), logs.bulk, f"Log up to {BULK_LIMIT} calls", _several(schema)),
+        ("POST", ("/batch/create",), logs.batch, f"Log up to {BATCH_LIMIT} calls", _several(schema)),
+        ("GET", ("", "/list"), logs.list, "List records, the newest first", None),
+        ("POST", ("/list",), logs.list, "List records that filters ask for", None),
+        ("POST", ("/summary",), logs.summary, "Sum records up", None),
+        ("GET", ("/groups",), logs.groups, "Sum records up by a field", None),
+        ("POST", ("/groups",), logs.groups, "Sum records up by a field", None),
+        ("PATCH", ("/batch-update",), logs.annotate_several, "Annotate several records", _several(annotation)),
+        ("PATCH", ("/{id}",), logs.annotate, "Annotate a record", annotation),
         ("GET", ("/{id}",), logs.read, "Read a record with all that is kept of it", None),
     ):
-        paths = [base + end for base in _BASES for end in ends]
+        paths = [base + end for base in (_API, _OLD) for end in ends]
         route(app, method, paths, endpoint, dialect="request_logs", summary=summary, body=body)
 
 
-def _json(body: object) -> Response:
-    return Response(jsonbytes.dumps(body), media_type="application/json")
+def _to_keep(fields: Any, raw: bytes | None, key: str | None) -> ToKeep:
+    """`raw` is the text of the fields, if it is at hand. Raises RequestInvalid."""
+    body = validated(LogBody, fields)
+    if body.disable_log:
+        raw = jsonbytes.dumps({name: value for name, value in fields.items() if name not in WITHHELD})
+    kept = raw if raw is not None else jsonbytes.dumps(fields)
+    return ToKeep(body, kept, body.unique_id or body.request_id or key)
+
+
+def _raise_if_refused(errors: dict[int, WeirError], rows: int) -> None:
+    """When the ledger took nothing, the whole request may be sent again."""
+    if len(errors) == rows:
+        for error in errors.values():
+            if isinstance(error, LedgerUnavailable):
+                raise error
+
+
+def _question_key(request: Request, raw: bytes, principal: Principal) -> str:
+    """Stands for all that a list call asks but the page."""
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "page"]
+    text = f"{principal.environment}\n{urlencode(sorted(asked))}\n".encode() + raw
+    return hashlib.sha256(text).hexdigest()
+
+
+def _base(request: Request) -> str:
+    return _API if request.url.path.startswith("/api/") else _OLD
+
+
+def _several(schema: dict[str, Any]) -> dict[str, Any]:
+    """`logs`, a list of what the schema describes."""
+    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    one = {name: value for name, value in schema.items() if name != "$defs"}
+    rows = {"type": "array", "minItems": 1, "items": one}
+    return {"type": "object", "properties": {"logs": rows}, "required": ["logs"], **definitions}
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(jsonbytes.dumps(body), status, media_type="application/json")
 
 
 handler = lambda_handler("Weir: request logs", mount)

@@ -13,7 +13,7 @@ from tests.weir_process import WeirProcess
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """`http` has Weir's URL and key; `upstream` is what it knows as openai, groq and own-vendor."""
+    """`http` has Weir's URL and key; `upstream` is what it knows as openai, groq, anthropic, gemini and own-vendor."""
 
     weir: WeirProcess
     upstream: Upstream
@@ -36,6 +36,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "OPENAI_BASE_URL": f"{upstream.url}/v1",
             "GROQ_API_KEY": "canary-groq-key",
             "GROQ_BASE_URL": upstream.url,
+            "ANTHROPIC_API_KEY": "canary-anthropic-key",
+            "ANTHROPIC_BASE_URL": upstream.url,
+            "GEMINI_API_KEY": "canary-gemini-key",
+            "GEMINI_BASE_URL": upstream.url,
             "OWN_VENDOR_API_KEY": "canary-own-key",
             "OWN_VENDOR_BASE_URL": f"{upstream.url}/own",
         }

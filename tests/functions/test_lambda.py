@@ -107,6 +107,16 @@ def test_maitais_lines_are_text_behind_api_gateway(handlers: dict[str, Handler])
     assert read_back(handlers, header(answer, "x-weir-request-id"))["session_id"] == "s-1"
 
 
+def test_embeddings_are_answered_and_kept_in_the_table(handlers: dict[str, Handler]) -> None:
+    answer = handlers["completion"](event("embeddings"), None)
+
+    assert answer["statusCode"] == 200
+    body = json.loads(body_of(answer))
+    assert [item["index"] for item in body["data"]] == [0, 1]
+    log = read_back(handlers, header(answer, "x-weir-request-id"))
+    assert (log["log_type"], log["input"], log["full_response"]) == ("embedding", '["Grüezi","Salü"]', body)
+
+
 def test_a_container_answers_one_call_after_the_other(handlers: dict[str, Handler]) -> None:
     ids = {header(handlers["completion"](event("completion"), None), "x-weir-request-id") for _ in range(3)}
     assert len(ids) == 3
@@ -137,6 +147,56 @@ def test_a_log_is_read_back_with_every_field(handlers: dict[str, Handler]) -> No
     assert made["message"] == "log successful"
     log = read_back(handlers, made["id"])
     assert {name: log[name] for name in json.loads(sent["body"])} == json.loads(sent["body"])
+
+
+def test_a_bulk_is_kept_but_for_its_bad_row(handlers: dict[str, Handler]) -> None:
+    answer = handlers["request-log"](event("request-log-bulk"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        201,
+        {"success_count": 1, "error_count": 1, "errors": [{"index": 1, "error": "'model' is required."}]},
+    )
+    (row,) = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]
+    log = read_back(handlers, row["id"])
+    sent = json.loads(event("request-log-bulk")["body"])["logs"][0]
+    assert {name: log[name] for name in sent} == sent
+
+
+def test_an_annotation_is_read_back(handlers: dict[str, Handler]) -> None:
+    log = {"model": "m", "unique_id": "order-1", "metadata": {"plan": "pro"}}
+    handlers["request-log"](event("request-log-create", body=json.dumps(log)), None)
+
+    answer = handlers["request-log"](event("request-log-annotate"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        200,
+        {"success_count": 1, "error_count": 1, "errors": [{"index": 1, "error": "Not found."}]},
+    )
+    found = read_back(handlers, "order-1")
+    assert (found["positive_feedback"], found["metadata"]) == (True, {"plan": "pro", "checked": "yes"})
+
+
+def test_a_summary_is_summed_from_the_table(handlers: dict[str, Handler]) -> None:
+    handlers["request-log"](event("request-log-create"), None)
+    handlers["request-log"](event("request-log-bulk"), None)
+    handlers["request-log"](event("request-log-create", body=json.dumps({"model": "m", "cost": 5})), None)
+
+    answer = handlers["request-log"](event("request-log-summary"), None)
+
+    assert (answer["statusCode"], json.loads(body_of(answer))) == (
+        200,
+        {
+            "number_of_requests": 2,
+            "total_cost": 0.0001275,  # claimed for the one, computed for the other
+            "total_tokens": 10,
+            "total_prompt_tokens": 6,
+            "total_completion_tokens": 4,
+            "avg_latency": 1.5,
+            "avg_tps": 1.333333,
+            "avg_ttft": 0.2,
+            "scores": {},
+        },
+    )
 
 
 def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
@@ -185,7 +245,11 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "completion",
         "completion-stream",
         "completion-maitai",
+        "embeddings",
         "storage",
         "request-log-create",
         "request-log-list",
+        "request-log-bulk",
+        "request-log-annotate",
+        "request-log-summary",
     }

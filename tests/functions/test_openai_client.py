@@ -254,7 +254,7 @@ def test_the_models_of_the_providers_are_listed(served: Served, client: openai.O
 
     ids = [model.id for model in client.models.list()]
 
-    assert ids == ["demo/echo", "openai/gpt-x", "groq/gpt-x"]
+    assert ids == ["demo/echo", "openai/gpt-x", "anthropic/gpt-x", "groq/gpt-x"]
 
 
 def test_the_async_client_works_with_many_at_once(served: Served) -> None:

@@ -16,7 +16,7 @@ from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
 from weir.domain.record import Failure, Payload, Record
 from weir.http.request_log_view import log_view
-from weir.http.request_logs import LogBody
+from weir.http.request_logs import IDENTIFIERS, LogBody
 from weir.prices.compiled import PRICE_VERSION
 from weir.runtime.bootstrap import Runtime
 
@@ -111,7 +111,9 @@ def test_a_log_is_durable_when_it_is_answered_at_every_spelling(caller: Caller, 
         "status": "success",
         "status_code": 200,
         "model": "gpt-4o",
+        "log_type": "chat",
         "stream": True,
+        "tokens_per_second": 4.0,
         "cost": 0.0025,
         "prompt_tokens": 11,
         "completion_tokens": 7,
@@ -207,6 +209,76 @@ def test_the_environment_is_the_keys_whatever_the_body_says(caller: Caller, runt
     id = log(caller.with_key(TEST_KEY), environment="prod")
     assert kept(runtime, id) == a_record(environment="test")
     assert read(caller, id)["environment"] == "test"
+
+
+TODAY: dict[str, Any] = {
+    "model": "gpt-4o",
+    "input": "Hello",
+    "output": "Hi",
+    "log_type": "generation",
+    "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18, "cache_read_input_tokens": 3},
+    "customer_identifier": "c",
+    "customer_params": {"customer_identifier": "c", "email": "c@example.com", "name": "C"},
+    "custom_identifier": "i",
+    "thread_identifier": "th",
+    "group_identifier": "g",
+    "trace_unique_id": "t",
+    "span_unique_id": "s",
+    "span_parent_id": "s0",
+    "span_name": "answer",
+    "span_workflow_name": "shop",
+    "prompt_id": "p1",
+    "prompt_name": "greeting",
+    "is_custom_prompt": True,
+    "deployment_name": "blue",
+    "properties": {"n": 1, "deep": {"list": [1.5, None]}},
+    "variables": {"name": "C"},
+    "metadata": {"plan": "pro"},
+    "note": "checked",
+    "positive_feedback": True,
+    "tokens_per_second": 3.5,
+    "latency": 2.0,
+    "time_to_first_token": 0.5,
+    "timestamp": "2026-01-01T00:00:00Z",
+    "start_time": "2025-12-31T23:59:58Z",
+    "error_code": "none",
+    "temperature": 0.5,
+    "top_p": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "max_tokens": 100,
+    "stop": ["END"],
+    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    "respan_params": {"a": 1},
+    "linkup_params": {"unknown": "to us"},
+    "span_path": "shop.answer",
+    "encoding_format": "float",
+    "disable_fallback": False,
+    "field_name": "data: ",
+    "delimiter": "\n\n",
+}
+"""Fields of today's list and of the old client's, each with a value that tells it from its neighbours."""
+
+
+def test_what_a_client_sends_today_is_what_a_reader_gets(caller: Caller) -> None:
+    shown = read(caller, log(caller, **TODAY))
+    assert {name: shown.get(name) for name in TODAY} == TODAY
+
+
+def test_identifiers_that_are_numbers_are_read_as_texts(caller: Caller) -> None:
+    numbers: dict[str, Any] = {name: 7 for name in IDENTIFIERS}
+    id = log(caller, **numbers)
+    assert {name: read(caller, id)[name] for name in IDENTIFIERS} == dict.fromkeys(IDENTIFIERS, "7")
+    (row,) = caller.get("/request-logs/list").json()["results"]
+    assert {name: value for name, value in row.items() if name in IDENTIFIERS and value != "7"} == {}
+
+
+def test_the_old_client_is_not_shown_a_type_that_it_cannot_read(caller: Caller) -> None:
+    id = log(caller, log_type="reranker")
+    assert read(caller, id)["log_type"] == "reranker"
+    assert caller.get("/api/request-logs/list").json()["results"][0]["log_type"] == "reranker"
+    assert "log_type" not in caller.get(f"/request-logs/{id}").json()
+    assert "log_type" not in caller.get("/request-logs/list").json()["results"][0]
 
 
 WRONG: dict[str, list[Any]] = {
@@ -319,6 +391,7 @@ def test_null_is_absent(caller: Caller, runtime: Runtime) -> None:
         "status": "success",
         "status_code": 200,
         "model": "m",
+        "log_type": "chat",
         "stream": False,
         "origin": "request_log",
         "inference_location": "CLIENT",
@@ -356,6 +429,16 @@ def test_null_is_absent(caller: Caller, runtime: Runtime) -> None:
         ({"status_code": 429}, {"status_code": 429, "outcome": "error", "failure": Failure("reported", "", None, 429)}),
         ({"error_message": "no", "error_code": "e"}, {"outcome": "error", "failure": Failure("reported", "no", "e")}),
         ({"status": "error"}, {"outcome": "error", "failure": Failure("reported", "")}),
+        ({"log_type": "tool", "custom_identifier": 7, "group_identifier": "g", "trace_unique_id": 1,
+          "span_unique_id": 2, "span_parent_id": 3, "span_name": "s", "span_workflow_name": "w", "prompt_id": 4,
+          "prompt_name": "p", "deployment_name": "d", "tokens_per_second": 9.5, "note": "n",
+          "positive_feedback": False},
+         {"log_type": "tool", "custom_identifier": "7", "group_identifier": "g", "trace_id": "1", "span_id": "2",
+          "parent_span_id": "3", "span_name": "s", "workflow_name": "w", "prompt_id": "4", "prompt_name": "p",
+          "deployment": "d", "tokens_per_second": 9.5, "note": "n", "positive_feedback": False}),
+        ({"custom_identifier": "", "log_type": "", "note": "", "trace_unique_id": "", "span_name": ""}, {}),
+        ({"trace_group_identifier": "g"}, {"group_identifier": "g"}),
+        ({"span_name": "x" * 300}, {"span_name": "x" * 256}),
         ({"error_message": "x" * 600}, {"outcome": "error", "failure": Failure("reported", "x" * 500)}),
     ],
 )  # fmt: skip
@@ -449,7 +532,9 @@ JSON = st.recursive(
 NAMES = st.text(min_size=1, max_size=12).filter(lambda name: name not in LogBody.model_fields and name not in OWNED)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(fields=st.dictionaries(NAMES, JSON, max_size=4))
 def test_fields_without_a_meaning_here_survive_whatever_they_hold(caller: Caller, fields: dict[str, Any]) -> None:
     shown = read(caller, log(caller, **fields))
@@ -548,6 +633,7 @@ SHOWN = {
     "reasoning_tokens": 1,
     "prompt_cache_hit_tokens": 1,
     "latency": 0.25,
+    "tokens_per_second": 8.0,
     "time_to_first_token": 0.0125,
     "customer_identifier": "c",
     "thread_identifier": "s",
@@ -586,7 +672,7 @@ def test_a_failed_completion_shows_the_providers_own_words() -> None:
     )
     view = log_view(failed, Payload(json.dumps(ASKED).encode(), None, b'{"error":"slow down"}'))
     gone = {"cost", "finish_reason", "warnings", "completion_message", "tool_calls", "full_response"}
-    gone |= {name for name in SHOWN if name.endswith("_tokens")}
+    gone |= {name for name in SHOWN if name.endswith("_tokens") or name == "tokens_per_second"}
     assert view == {
         **{name: value for name, value in SHOWN.items() if name not in gone},
         "full_request": ASKED,

@@ -435,6 +435,7 @@ def test_a_stored_call_is_read_back_as_a_request_log(caller: Caller) -> None:
         "prompt_tokens": 3,
         "completion_tokens": 2,
         "total_request_tokens": 5,
+        "tokens_per_second": 1.333333,
         "latency": 1.5,
         "thread_identifier": "YOUR_SESSION_ID",
         "session_identifier": "YOUR_SESSION_ID",

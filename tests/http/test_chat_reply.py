@@ -293,7 +293,7 @@ def test_our_own_id_time_and_model_stand_in() -> None:
     [
         (ThinkingDelta(0, "Hm."), [{"reasoning_content": "Hm."}]),
         (RefusalDelta(0, "No."), [{"refusal": "No."}]),
-        (MessageFields(0, {"annotations": [1]}), [{"annotations": [1]}]),
+        (MessageFields(0, {"audio": {"id": "a"}}), [{"audio": {"id": "a"}}]),
         (
             ToolCallDelta(0, 1, "call_a", "f"),
             [
@@ -327,15 +327,46 @@ def test_an_event_is_written_as(event: StreamEvent, expected: list[Json]) -> Non
     assert deltas(event) == expected
 
 
-def test_a_seal_goes_out_with_its_blocks_whole_text() -> None:
+def test_seals_go_out_once_with_the_whole_text_of_their_blocks_when_the_choice_ends() -> None:
     assert deltas(
-        ThinkingDelta(0, "H"), ThinkingDelta(0, "m.", seal="s", provider="p"), ThinkingDelta(0, "", 1, "x", True)
+        ThinkingDelta(0, "H"),
+        ThinkingDelta(0, "m.", seal="s", provider="p"),
+        ThinkingDelta(0, "", 1, "x", True),
+        ThinkingDelta(0, "", seal="t"),
+        ChoiceFinished(0, "stop", "stop"),
     ) == [
         {"reasoning_content": "H"},
         {"reasoning_content": "m."},
-        {"reasoning_details": [{"index": 0, "format": "p", "type": "reasoning.text", "text": "Hm.", "signature": "s"}]},
-        {"reasoning_details": [{"index": 1, "type": "reasoning.encrypted", "data": "x"}]},
+        {
+            "reasoning_details": [
+                {"index": 0, "format": "p", "type": "reasoning.text", "text": "Hm.", "signature": "st"},
+                {"index": 1, "type": "reasoning.encrypted", "data": "x"},
+            ]
+        },
+        {},
     ]
+
+
+def test_lists_go_out_once_when_the_choice_ends_and_what_is_late_at_once() -> None:
+    assert deltas(
+        MessageFields(0, {"annotations": [1], "mood": "good"}),
+        MessageFields(0, {"annotations": [2]}),
+        ChoiceFinished(0, "stop", "stop"),
+        MessageFields(0, {"annotations": [3]}),
+    ) == [{"mood": "good"}, {"annotations": [1, 2]}, {}, {"annotations": [3]}]
+
+
+def test_pieces_of_the_vendors_own_details_become_its_whole_entries() -> None:
+    pieces = [
+        {"type": "reasoning.text", "index": 0, "format": "f-v1", "text": "H"},
+        {"type": "reasoning.text", "index": 0, "format": "f-v1", "text": "m."},
+        {"type": "reasoning.text", "index": 0, "format": "f-v1", "signature": "s"},
+        {"type": "reasoning.encrypted", "index": 0, "data": "x"},
+        {"type": "reasoning.encrypted", "index": 0, "data": "y"},
+    ]
+    said = deltas(*(MessageFields(0, {"reasoning_details": [p]}) for p in pieces), ChoiceFinished(0, "stop", "stop"))
+    text = {"type": "reasoning.text", "index": 0, "format": "f-v1", "text": "Hm.", "signature": "s"}
+    assert said == [{"reasoning_details": [text, *pieces[3:]]}, {}]
 
 
 def test_the_older_form_streams_the_first_call_alone() -> None:

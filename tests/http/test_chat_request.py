@@ -111,6 +111,7 @@ def test_a_parameter_that_is_null_was_not_sent() -> None:
     ("body", "expected"),
     [
         ({"stop": "END"}, {"stop": ("END",)}),
+        ({"max_tokens": 24.0, "seed": 7.0, "n": 2.0}, {"max_tokens": 24, "seed": 7, "n": 2}),
         ({"stop": []}, {"stop": ()}),
         ({"reasoning_effort": "high"}, {"reasoning": Reasoning("high")}),
         ({"reasoning": {"summary": "auto"}, "reasoning_effort": "low"}, {"reasoning": Reasoning("low", True)}),
@@ -169,6 +170,7 @@ WRONG_TYPES: list[tuple[str, Any]] = [
     ("stop", [7]),
     ("seed", "7"),
     ("max_tokens", -1),
+    ("max_tokens", 24.5),
     ("max_tokens", "5"),
     ("max_completion_tokens", 5.5),
     ("frequency_penalty", "0"),

@@ -1,9 +1,11 @@
 """What every engine does. An engine joins by a fixture in conftest.py."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import count
 
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.ledger.engines import Engine
-from weir.domain.annotation import Annotation
-from weir.domain.errors import LedgerUnavailable
+from weir.domain.annotation import METADATA_KEYS_LIMIT, Annotation
+from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.domain.ids import instant_of, uuid7
-from weir.domain.record import Record
+from weir.domain.record import Environment, Record
+from weir.domain.totals import GroupField, Totals, grouped
 from weir.ledger.ports import Entry, Kept, RecordStore
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
@@ -226,42 +229,6 @@ def test_a_record_that_cannot_be_written_harms_no_other(engine: Engine, records:
     assert keep(records, entry) == [Kept(entry.record.id, new=True)]
 
 
-@pytest.mark.parametrize("id", ["order-1", record().id])
-def test_an_annotation_changes_what_it_names_and_nothing_else(records: RecordStore, id: str) -> None:
-    entry, other = Entry(record(caller_id="order-1"), b"content"), Entry(record(random=2), b"other")
-    keep(records, entry, other)
-    first = replace(entry.record, client_latency_ms=12.5)
-    assert records.annotate("main", id, Annotation(client_latency_ms=12.5)) == first
-    both = replace(first, client_first_token_ms=3.0)
-    assert records.annotate("main", id, Annotation(client_first_token_ms=3.0)) == both
-    assert records.get("main", id) == Entry(both, b"content")
-    assert records.newest("main", limit=10) == (other.record, both)
-    assert records.annotate("main", id, Annotation(client_first_token_ms=None)) == first
-
-
-def test_what_is_not_kept_takes_no_annotation(records: RecordStore) -> None:
-    keep(records, Entry(record()))
-    for workspace, id in (("main", "order-1"), ("main", uuid7(NOON, 99)), ("other", record().id)):
-        assert records.annotate(workspace, id, Annotation(client_latency_ms=1)) is None
-    assert records.newest("main", limit=10) == (record(),)
-
-
-def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
-    keep(records, Entry(record()))
-    changes = [Annotation(client_latency_ms=1.0), Annotation(client_first_token_ms=2.0)] * 3
-    with ThreadPoolExecutor(6) as threads:
-        list(threads.map(lambda change: records.annotate("main", record().id, change), changes))
-    found = records.get("main", record().id)
-    assert found is not None
-    assert found.record == replace(record(), client_latency_ms=1.0, client_first_token_ms=2.0)
-
-
-def test_a_broken_engine_takes_no_annotation(engine: Engine, records: RecordStore) -> None:
-    keep(records, Entry(record()))
-    with engine.broken(), pytest.raises(LedgerUnavailable):
-        records.annotate("main", record().id, Annotation(client_latency_ms=1.0))
-
-
 def test_newest_come_first_across_days(records: RecordStore) -> None:
     found = [record(NOON + n * 5 * HOUR, n) for n in range(20)]  # over five days
     keep(records, *(Entry(item) for item in found[::2]), *(Entry(item) for item in found[1::2]))
@@ -298,6 +265,129 @@ def test_newest_are_the_last_of_the_sorted_ids(
     ids = sorted((uuid7(*moment) for moment in moments), reverse=True)
     expected = [id for id in ids if before is None or id < before][:limit]
     assert [item.id for item in records.newest(workspace, limit=limit, before=before)] == expected
+
+
+@one_engine_for_all_examples
+@given(
+    moments=st.sets(st.tuples(st.integers(NOON, NOON + 100 * HOUR), st.integers(0, 3)), max_size=30),
+    since=st.builds(uuid7, st.integers(NOON, NOON + 100 * HOUR), st.integers(0, 3)) | st.sampled_from(["", "0", "g"]),
+    before=st.none()
+    | st.builds(uuid7, st.integers(NOON, NOON + 100 * HOUR), st.integers(0, 3))
+    | st.sampled_from(["", "0", "g"]),
+)
+def test_a_window_holds_its_first_id_and_not_its_last(
+    records: RecordStore, moments: set[tuple[int, int]], since: str, before: str | None
+) -> None:
+    workspace = f"workspace {next(_numbers)}"
+    keep(records, *(Entry(record(*moment, workspace=workspace)) for moment in moments))
+    ids = sorted((uuid7(*moment) for moment in moments), reverse=True)
+    expected = [id for id in ids if since <= id and (before is None or id < before)]
+    assert [item.id for item in records.newest(workspace, limit=50, before=before, since=since)] == expected
+    assert [item.id for item in records.newest(workspace, limit=2, before=before, since=since)] == expected[:2]
+
+
+ANNOTATION = Annotation(note="checked", positive_feedback=True, custom_identifier="c", metadata={"b": 2, "c": "3"})
+
+
+def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore) -> None:
+    entry = Entry(replace(record(caller_id="order-1"), metadata={"a": 1, "b": 1}), b"content")
+    keep(records, entry)
+    expected = replace(
+        entry.record,
+        note="checked",
+        positive_feedback=True,
+        custom_identifier="c",
+        metadata={"a": 1, "b": 2, "c": "3"},
+    )
+    assert records.annotate("main", entry.record.id, ANNOTATION) == expected
+    assert records.get("main", "order-1") == replace(entry, record=expected)
+    assert records.newest("main", limit=10) == (expected,)
+
+
+def test_an_annotation_finds_the_record_by_the_callers_id(records: RecordStore) -> None:
+    entry = Entry(record(caller_id="order-1"), blob_key="payloads/main/20260301/x.json.gz")
+    keep(records, entry)
+    expected = replace(entry.record, note="n")
+    assert records.annotate("main", "order-1", Annotation(note="n")) == expected
+    assert records.get("main", entry.record.id) == replace(entry, record=expected)
+
+
+def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) -> None:
+    entry = Entry(record())
+    keep(records, entry)
+    records.annotate("main", entry.record.id, ANNOTATION)
+    changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
+    assert changed == replace(entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4})
+
+
+@pytest.mark.parametrize(("workspace", "id"), [("main", "nobody"), ("main", uuid7(NOON, 9)), ("other", "order-1")])
+def test_what_is_not_there_is_not_annotated(records: RecordStore, workspace: str, id: str) -> None:
+    entry = Entry(record(caller_id="order-1"))
+    keep(records, entry)
+    assert records.annotate(workspace, id, ANNOTATION) is None
+    assert records.newest("main", limit=10) == (entry.record,)
+
+
+def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
+    entry = Entry(record())
+    keep(records, entry)
+    with ThreadPoolExecutor(3) as threads:
+        list(
+            threads.map(lambda n: records.annotate("main", entry.record.id, Annotation(metadata={str(n): n})), range(3))
+        )
+    assert records.newest("main", limit=1) == (replace(entry.record, metadata={str(n): n for n in range(3)}),)
+
+
+def test_an_annotation_beyond_the_limit_changes_nothing_and_harms_no_other(records: RecordStore) -> None:
+    entry = Entry(replace(record(), metadata={str(n): n for n in range(METADATA_KEYS_LIMIT)}))
+    keep(records, entry)
+    with pytest.raises(RequestInvalid, match="metadata"):
+        records.annotate("main", entry.record.id, Annotation(note="n", metadata={"one more": 1}))
+    assert records.newest("main", limit=1) == (entry.record,)
+    keep(records, Entry(record(random=2)))
+
+
+def test_a_broken_engine_annotates_nothing(engine: Engine, records: RecordStore) -> None:
+    entry = Entry(record())
+    keep(records, entry)
+    with engine.broken(), pytest.raises(LedgerUnavailable):
+        records.annotate("main", entry.record.id, ANNOTATION)
+    assert records.newest("main", limit=1) == (entry.record,)
+
+
+@one_engine_for_all_examples
+@given(
+    found=st.lists(strategies.records(), max_size=8),
+    group_by=st.none() | st.sampled_from(["model", "customer_identifier", "trace_id"]),
+    environment=st.none() | st.sampled_from(["prod", "test"]),
+)
+def test_an_engine_that_sums_sums_right(
+    records: RecordStore, found: list[Record], group_by: GroupField | None, environment: Environment | None
+) -> None:
+    workspace = f"workspace {next(_numbers)}"
+    kept = [
+        replace(item, id=(id := uuid7(NOON + n, next(_numbers))), created_at=instant_of(id), workspace=workspace,
+                caller_id=None)
+        for n, item in enumerate(found)
+    ]  # fmt: skip
+    keep(records, *map(Entry, kept))
+    totals = records.totals(workspace, group_by=group_by, before=uuid7(NOON + 6, 0), environment=environment)
+    if totals is not None:
+        inside = [item for item in kept[:6] if environment in (None, item.environment)]
+        expected = grouped(inside, group_by)
+        assert totals.keys() == expected.keys()
+        assert all(nearly(totals[key], expected[key]) for key in expected)
+
+
+def nearly(one: Totals, other: Totals) -> bool:
+    pairs = zip(astuple(one), astuple(other), strict=True)
+    return all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-10) for a, b in pairs)
+
+
+def test_the_sum_of_many_small_costs_is_exact(records: RecordStore) -> None:
+    keep(records, *(Entry(replace(record(NOON, n), claimed_cost=Decimal("0.0025"))) for n in range(400)))
+    totals = records.totals("main")
+    assert totals is None or totals == {None: Totals(records=400, priced=400, cost=Decimal(1))}
 
 
 def test_closing_finishes_what_was_submitted_and_takes_no_more(engine: Engine) -> None:

@@ -59,6 +59,20 @@ FULLEST = Record(
     client_latency_ms=101.75,
     metadata={"tier": 2},
     warnings=("top_k was left out",),
+    log_type="chat",
+    custom_identifier="i1",
+    group_identifier="g1",
+    trace_id="t1",
+    span_id="t1s1",
+    parent_span_id="t1s0",
+    span_name="answer",
+    workflow_name="shopping",
+    prompt_id="p1",
+    prompt_name="greeting",
+    deployment="d1",
+    tokens_per_second=20.5,
+    note="checked",
+    positive_feedback=False,
 )
 
 

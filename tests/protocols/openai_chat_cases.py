@@ -24,8 +24,9 @@ from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
 
 ORIGIN = "written"
 CREATED = 1_750_000_000
-VENDOR = OpenAIChat(OpenAIDialect(provider="vendor", ends_with_done=True))
-WITHOUT_DONE = OpenAIChat(OpenAIDialect(provider="vendor"))
+OWN_FIELDS = frozenset({"refusal", "extra_content"})
+VENDOR = OpenAIChat(OpenAIDialect(provider="vendor", own_fields=OWN_FIELDS, ends_with_done=True))
+WITHOUT_DONE = OpenAIChat(OpenAIDialect(provider="vendor", own_fields=OWN_FIELDS))
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
 COUNTS = Usage(9, 4)
 

@@ -13,6 +13,7 @@ FINISHES = {
     **{word: "length" for word in ("length", "max_tokens", "model_length", "insufficient_system_resource")},
     **{word: word for word in ("tool_calls", "content_filter", "function_call")},
 }
+INLINE = re.compile(r"\s*<(think|thinking)>(.*?)(?:</\1>\s*|\Z)", re.DOTALL)
 EVENTS = re.compile(rb"(?:\r\n|\n|\r){2,}")
 
 
@@ -81,6 +82,8 @@ class ReadChoice:
         )
 
     def said(self) -> dict[str, Any]:
+        if not self.thinking and (inline := INLINE.match(self.text)):
+            self.text, self.thinking = self.text[inline.end() :], inline[2]
         return {
             "text": self.text,
             "thinking": self.thinking,

@@ -170,9 +170,6 @@ def test_a_stream_with_one_of_two_candidates_unfinished_was_cut_off() -> None:
     )
 
 
-# -- signatures -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
@@ -215,9 +212,6 @@ def test_a_stream_with_one_of_two_candidates_unfinished_was_cut_off() -> None:
 )
 def test_signatures_keep_their_place(parts: Parts, expected: tuple[Any, ...]) -> None:
     assert only(parsed(chunk(candidate(*parts, finish="STOP")))).parts == expected
-
-
-# -- function calls ---------------------------------------------------------------------------------------------------
 
 
 def test_a_call_in_pieces_is_put_together() -> None:
@@ -264,9 +258,6 @@ def test_a_piece_without_a_sensible_place_is_malformed(path: str) -> None:
     pieces = [{"jsonPath": "$.a[0]", "numberValue": 1}, {"jsonPath": path, "numberValue": 1}]
     with pytest.raises(MalformedReply):
         streamed(chunk(candidate({"functionCall": {"name": "f", "partialArgs": pieces}}, finish="STOP")))
-
-
-# -- what else an answer holds ----------------------------------------------------------------------------------------
 
 
 def test_parts_without_a_name_are_kept_whole_and_in_order() -> None:
@@ -385,9 +376,6 @@ def test_a_blocked_prompt_is_one_filtered_choice(word: str) -> None:
     assert streamed(reply) == expected
 
 
-# -- usage ------------------------------------------------------------------------------------------------------------
-
-
 def test_usage_adds_up_to_the_providers_total_and_keeps_the_rest() -> None:
     audio = [{"modality": "TEXT", "tokenCount": 60}, {"modality": "AUDIO", "tokenCount": 40}]
     usage = {
@@ -429,9 +417,6 @@ def test_usage_without_counts_is_unknown() -> None:
 def test_the_time_of_creation_is_read() -> None:
     reply = chunk(candidate({"text": "x"}, finish="STOP"), createTime="2026-02-15T07:50:39.178410Z")
     assert parsed(reply).created == 1771141839
-
-
-# -- errors -----------------------------------------------------------------------------------------------------------
 
 
 def google_error(code: int, status: str, *details: Mapping[str, Any], message: str = "No.") -> dict[str, Any]:

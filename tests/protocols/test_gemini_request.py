@@ -86,9 +86,6 @@ def config_of(**fields: Any) -> Any:
     return config
 
 
-# -- where to ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("protocol", "model", "stream", "path"),
     [
@@ -109,9 +106,6 @@ def config_of(**fields: Any) -> Any:
 )
 def test_the_path_names_model_and_verb(protocol: Gemini, model: str, stream: bool, path: str) -> None:
     assert protocol.render(call_with(model=model, stream=stream)).path == path
-
-
-# -- messages ---------------------------------------------------------------------------------------------------------
 
 
 def test_system_messages_are_the_instruction_and_turns_of_one_role_are_merged() -> None:
@@ -216,8 +210,6 @@ def test_a_conversation_of_system_messages_alone_is_refused() -> None:
         STUDIO.render(call_with(Message("system", (Text("Be brief."),))))
     assert refused.value.param == "messages"
 
-
-# -- tool loops -------------------------------------------------------------------------------------------------------
 
 LOOP = (
     Message("user", (Text("Weather in Bern and Rome?"),)),
@@ -349,9 +341,6 @@ def test_arguments_that_are_no_object_are_refused(arguments: str) -> None:
     assert refused.value.param == "messages[1].tool_calls.function.arguments"
 
 
-# -- history ----------------------------------------------------------------------------------------------------------
-
-
 def answered(*parts: Mapping[str, Any]) -> Completion:
     content = {"role": "model", "parts": list(parts)}
     reply = {"candidates": [{"content": content, "finishReason": "STOP"}], "responseId": "r", "modelVersion": "m"}
@@ -404,9 +393,6 @@ def test_what_describes_an_earlier_answer_is_not_sent() -> None:
     extra = {"annotations": [{"type": "url_citation"}], "refusal": None, "function_call": {"name": "f"}}
     contents = sent(call_with(HI, Message("assistant", (Text("A"),), extra=extra)))["contents"]
     assert contents[1] == {"role": "model", "parts": [{"text": "A"}]}
-
-
-# -- parameters -------------------------------------------------------------------------------------------------------
 
 
 def test_parameters_take_geminis_names() -> None:
@@ -593,9 +579,6 @@ def test_parameters_of_geminis_own_pass_in_its_spelling() -> None:
 
 def test_vertex_takes_fields_that_ai_studio_does_not() -> None:
     assert sent(call_with(extra={"audio_timestamp": True}), VERTEX)["generationConfig"] == {"audioTimestamp": True}
-
-
-# -- reasoning --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

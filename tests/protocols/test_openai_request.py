@@ -27,7 +27,7 @@ from weir.providers.catalog import CATALOG, Provider, own_provider
 
 Json = dict[str, Any]
 
-PLAIN = OpenAIDialect(provider="vendor")
+PLAIN = OpenAIDialect(provider="vendor", own_fields=frozenset({"refusal", "extra_content"}))
 ASK = ChatCall(model="m", messages=(Message("user", (Text("Hi"),)),))
 ASKED: Json = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -1,8 +1,10 @@
 """The `weir` command."""
 
 import argparse
+import json
 import os
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +19,15 @@ def main() -> int:
     dev = commands.add_parser("dev", help="serve every route on this machine, data in a folder, no AWS")
     dev.add_argument("--port", type=int, help="default: $PORT or 8787; 0 takes a free one")
     dev.set_defaults(run=_dev)
+    doctor = commands.add_parser(
+        "doctor",
+        help="check the settings, and list what can be called from here",
+        description="Checks the settings and lists the providers: where each is, which variable holds its key, and "
+        "what its formats cannot express. Calls no provider and shows no key. Exit code 1 if something is wrong; "
+        "a key that is not set is not.",
+    )
+    doctor.add_argument("--json", action="store_true", help="for machines: everything, with every feature")
+    doctor.set_defaults(run=_doctor)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))
@@ -38,6 +49,18 @@ def _dev(arguments: argparse.Namespace) -> int:
     from weir.runtime.local_server import serve
 
     return serve(Settings.from_environ(os.environ))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from weir.runtime.doctor import examine
+    from weir.runtime.doctor_text import to_text
+
+    report = examine(os.environ)
+    if arguments.json:
+        print(json.dumps({"version": __version__, **report.to_json()}, indent=2))
+    else:
+        print(f"Weir {__version__}\n\n{to_text(report, shutil.get_terminal_size((100, 24)).columns)}")
+    return 0 if report.well else 1
 
 
 def _local_key(data_dir: Path) -> str:

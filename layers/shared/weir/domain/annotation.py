@@ -1,10 +1,15 @@
 """What may be said of a record after it was kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, Literal
+from typing import Any, Final
 
+from weir.domain.completion import NOTHING
+from weir.domain.errors import RequestInvalid
 from weir.domain.record import Record
+
+METADATA_KEYS_LIMIT = 64
 
 
 class _Unchanged(Enum):
@@ -16,15 +21,36 @@ UNCHANGED: Final = _Unchanged.UNCHANGED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """Changes to a record, each field by itself: what is not named stays, None takes the value away."""
+    """Changes to a record, each field by itself: what is not named stays, None takes the value away.
 
-    client_first_token_ms: float | Literal[_Unchanged.UNCHANGED] | None = UNCHANGED
-    client_latency_ms: float | Literal[_Unchanged.UNCHANGED] | None = UNCHANGED
+    `metadata` is merged into the record's, key by key; None takes a key away.
+    """
+
+    note: str | _Unchanged | None = UNCHANGED
+    positive_feedback: bool | _Unchanged | None = UNCHANGED
+    custom_identifier: str | _Unchanged | None = UNCHANGED
+    client_first_token_ms: float | _Unchanged | None = UNCHANGED
+    client_latency_ms: float | _Unchanged | None = UNCHANGED
+    metadata: Mapping[str, Any] = NOTHING
 
 
 def annotated(record: Record, annotation: Annotation) -> Record:
+    """Raises RequestInvalid when the record would hold more tags than one may."""
+    if annotation.note is not UNCHANGED:
+        record = replace(record, note=annotation.note)
+    if annotation.positive_feedback is not UNCHANGED:
+        record = replace(record, positive_feedback=annotation.positive_feedback)
+    if annotation.custom_identifier is not UNCHANGED:
+        record = replace(record, custom_identifier=annotation.custom_identifier)
     if annotation.client_first_token_ms is not UNCHANGED:
         record = replace(record, client_first_token_ms=annotation.client_first_token_ms)
     if annotation.client_latency_ms is not UNCHANGED:
         record = replace(record, client_latency_ms=annotation.client_latency_ms)
+    if annotation.metadata:
+        gone = {name for name, value in annotation.metadata.items() if value is None}
+        merged = {**record.metadata, **annotation.metadata}
+        merged = {name: value for name, value in merged.items() if name not in gone}
+        if len(merged) > METADATA_KEYS_LIMIT and len(merged) > len(record.metadata):
+            raise RequestInvalid(f"'metadata' would hold more than {METADATA_KEYS_LIMIT} keys.", param="metadata")
+        record = replace(record, metadata=merged or NOTHING)
     return record

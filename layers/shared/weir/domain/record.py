@@ -33,8 +33,9 @@ class Record:
 
     `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
-    Costs are US dollars. `status_code` is what the caller got (or said it got). The client's own times come later, in
-    an Annotation; they include its way here and back.
+    Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
+    `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
+    here and back; the rest stays as it was accepted.
     """
 
     id: str
@@ -70,11 +71,34 @@ class Record:
     client_latency_ms: float | None = None
     metadata: Mapping[str, Any] = NOTHING
     warnings: tuple[str, ...] = ()
+    log_type: str | None = None
+    custom_identifier: str | None = None
+    group_identifier: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    span_name: str | None = None
+    workflow_name: str | None = None
+    prompt_id: str | None = None
+    prompt_name: str | None = None
+    deployment: str | None = None
+    tokens_per_second: float | None = None
+    note: str | None = None
+    positive_feedback: bool | None = None
 
     @property
     def cost(self) -> Decimal | None:
-        """What to show: who was billed knows better than our price table."""
+        """What was claimed goes before what was computed: who was billed knows better than our price table."""
         return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
+
+    @property
+    def speed(self) -> float | None:
+        """Completion tokens a second: as claimed, or over the whole time that the call took."""
+        if self.tokens_per_second is not None:
+            return self.tokens_per_second
+        if self.claimed_usage is None or not self.latency_ms:
+            return None
+        return self.claimed_usage.completion / (self.latency_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)

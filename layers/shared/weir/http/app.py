@@ -149,7 +149,7 @@ def _too_large(limit: int) -> RequestTooLarge:
 def parse_json(body: bytes) -> Any:
     """Raises RequestInvalid; the text itself is never repeated in the message."""
     try:
-        value = jsonbytes.loads(body)
+        value = jsonbytes.loads_finite(body)
     except jsonbytes.InvalidJSON as exc:
         raise RequestInvalid(f"The request body is not valid JSON: {exc}.", code="invalid_json") from None
     if body.count(b"[") + body.count(b"{") > _SAFE_DEPTH:

@@ -62,4 +62,4 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 def _hash(key: str) -> bytes:
-    return hmac.digest(_HASH_KEY, key.encode("utf-8", "surrogateescape"), hashlib.sha256)
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), key=_HASH_KEY, digest_size=32).digest()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from weir.domain.chat import Media, Message, Part, Role, Unknown
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
+from weir.http.reasoning_details import FIELD, to_thinking
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _NAMED = frozenset(
@@ -66,19 +67,11 @@ def _text(message: Mapping[str, Any], name: str, where: str) -> str | None:
 
 def _thinking(message: Mapping[str, Any]) -> list[Thinking]:
     """Earlier thinking that the caller gives back: `reasoning_details` hold the seals, the plain fields only text."""
-    details = message.get("reasoning_details")
+    details = message.get(FIELD)
     if isinstance(details, list) and details:
-        return [_sealed(detail) for detail in details if isinstance(detail, dict)]
+        return to_thinking(details)
     text = message.get("reasoning_content") or message.get("reasoning")
     return [Thinking(text)] if isinstance(text, str) and text else []
-
-
-def _sealed(detail: Mapping[str, Any]) -> Thinking:
-    hidden = detail.get("type") == "reasoning.encrypted"
-    fields = {name: value for name, value in detail.items() if isinstance(value, str)}
-    text = fields.get("text") or fields.get("summary") or ""
-    seal = fields.get("data") if hidden else fields.get("signature") or fields.get("data")
-    return Thinking(text, seal, hidden, fields.get("id"), fields.get("format"))
 
 
 def _calls(calls: Any, where: str) -> list[Part]:

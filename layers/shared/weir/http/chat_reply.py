@@ -1,12 +1,13 @@
 """Completions and their chunks in OpenAI's form, as our callers get them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, Thinking, ToolCall, Usage
+from weir.domain.completion import NOTHING, Choice, Completion, FinishReason, ToolCall, Usage
 from weir.domain.events import (
     ChoiceFields,
     ChoiceFinished,
+    Collector,
     Described,
     Ended,
     MessageFields,
@@ -17,17 +18,26 @@ from weir.domain.events import (
     ThinkingDelta,
     ToolCallDelta,
 )
+from weir.http.reasoning_details import FIELD, details_of
 from weir.protocols import jsonbytes
 
 DONE = b"data: [DONE]\n\n"
 
 
 def completion_body(
-    completion: Completion, *, id: str, created: int, model: str, legacy: bool = False, summary: bool = False
+    completion: Completion,
+    *,
+    id: str,
+    created: int,
+    model: str,
+    legacy: bool = False,
+    summary: bool = False,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A `chat.completion`. `id`, `created` and `model` are used where the provider gave none.
 
-    `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text.
+    `legacy` answers in the deprecated `function_call` form. `summary` adds the top-level `reasoning` text,
+    `warnings` what the caller is to know of the call itself.
     """
     body: dict[str, Any] = {
         "id": completion.id or id,
@@ -44,6 +54,8 @@ def completion_body(
         body["service_tier"] = completion.service_tier
     if summary and completion.choices and (thinking := completion.choices[0].thinking):
         body["reasoning"] = thinking
+    if warnings:
+        body["warnings"] = list(warnings)
     for name, value in completion.extra.items():
         body.setdefault(name, value)
     return body
@@ -59,8 +71,8 @@ def _choice(choice: Choice, legacy: bool) -> dict[str, Any]:
     }
     if thinking := choice.thinking:
         message["reasoning_content"] = thinking
-    if details := _sealed(choice):
-        message["reasoning_details"] = details
+    if details := details_of(choice):
+        message[FIELD] = details
     if calls and legacy:
         message["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
     elif calls:
@@ -106,23 +118,6 @@ def _call_extra(seal: str | None, extra: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _sealed(choice: Choice) -> list[dict[str, Any]]:
-    """Thinking that its provider wants back whole, in the field OpenRouter introduced for it."""
-    blocks = [part for part in choice.parts if isinstance(part, Thinking)]
-    if "reasoning_details" in choice.message_extra or not any(block.seal or block.redacted for block in blocks):
-        return []
-    return [_detail(block, at) for at, block in enumerate(blocks)]
-
-
-def _detail(block: Thinking, at: int) -> dict[str, Any]:
-    detail: dict[str, Any] = {"index": at, "format": block.provider, "id": block.id}
-    if block.redacted:
-        detail |= {"type": "reasoning.encrypted", "data": block.seal, "summary": block.text or None}
-    else:
-        detail |= {"type": "reasoning.text", "text": block.text, "signature": block.seal}
-    return {name: value for name, value in detail.items() if value is not None}
-
-
 def usage_body(usage: Usage) -> dict[str, Any]:
     """OpenAI's `usage`. What the provider did not say is absent; its own further fields stand where they stood."""
     body: dict[str, Any] = {
@@ -162,8 +157,9 @@ WriteUsage = Callable[[Usage, str, str | None], Mapping[str, Any]]
 class ChunkEncoder:
     """Events -> `chat.completion.chunk`s: one id, one created, role first, usage last when asked.
 
-    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk; `fields` in
-    each of them. `write_usage` writes the usage of an answer by a model in a service tier.
+    `id`, `created` and `model` are used where the provider gives none. `frame` stands around each chunk, `opening`
+    before the first; `fields` are in each of them, `warnings` in the first. `write_usage` writes the usage of an answer
+    by a model in a service tier.
     """
 
     def __init__(
@@ -177,15 +173,19 @@ class ChunkEncoder:
         frame: tuple[bytes, bytes] = SSE_FRAME,
         fields: Mapping[str, Any] = NOTHING,
         write_usage: WriteUsage | None = None,
+        warnings: Sequence[str] = (),
+        opening: bytes = b"",
     ) -> None:
         self._id, self._created, self._model = id, created, model
         self._include_usage, self._legacy = include_usage, legacy
         self._begun: set[int] = set()
-        self._thoughts: dict[tuple[int, int], list[str]] = {}
+        self._finished: set[int] = set()
+        self._held = Collector()
         self._before, self._after = frame
         self._write_usage = write_usage or (lambda usage, model, service_tier: usage_body(usage))
         self._described: dict[str, Any] = dict(fields)
-        self._extra: Mapping[str, Any] = NOTHING
+        self._extra: Mapping[str, Any] = {"warnings": list(warnings)} if warnings else NOTHING
+        self._opening = opening
         self._write_frame()
 
     def encode(self, events: Iterable[StreamEvent]) -> bytes:
@@ -207,16 +207,17 @@ class ChunkEncoder:
                 if self._legacy and slot > 0:  # that form holds one call, as in a whole answer
                     return []
                 return [self._delta(event.choice, self._call(event))]
-            case ThinkingDelta():
-                return self._thinking(event)
+            case ThinkingDelta(choice, text):
+                self._held.add(event)
+                return [self._delta(choice, {"reasoning_content": text})] if text else []
             case RefusalDelta(choice, text, logprobs):
                 return [self._delta(choice, {"refusal": text}, logprobs)]
-            case MessageFields(choice, fields):
-                return [self._delta(choice, dict(fields))]
+            case MessageFields():
+                return self._fields(event)
             case ChoiceFields(choice, fields):
                 return [self._delta(choice, {}, beside=fields)]
             case ChoiceFinished(choice, reason):
-                return [self._delta(choice, {}, finish=finish_word(reason, self._legacy))]
+                return [*self._lists(choice), self._delta(choice, {}, finish=finish_word(reason, self._legacy))]
             case Started(id, model, created):
                 return [self._start(id, model, created)]
             case Described():
@@ -228,7 +229,7 @@ class ChunkEncoder:
         self._id, self._model = id or self._id, model or self._model
         self._created = created if created is not None else self._created
         self._write_frame()
-        return self._delta(0, {"content": ""})
+        return self._opening + self._delta(0, {"content": ""})
 
     def _describe(self, event: Described) -> list[bytes]:
         """Facts ride on all chunks that follow, the provider's own fields on the next one only."""
@@ -236,7 +237,7 @@ class ChunkEncoder:
             self._described["system_fingerprint"] = event.system_fingerprint
         if event.service_tier is not None:
             self._described["service_tier"] = event.service_tier
-        self._extra = {**self._extra, **{k: v for k, v in event.extra.items() if k not in self._described}}
+        self._extra = {**{k: v for k, v in event.extra.items() if k not in self._described}, **self._extra}
         self._write_frame()
         return []
 
@@ -276,17 +277,27 @@ class ChunkEncoder:
             call["function"] = {"arguments": event.arguments}
         return {"tool_calls": [call | _call_extra(event.seal, event.extra)]}
 
-    def _thinking(self, event: ThinkingDelta) -> list[bytes]:
-        """Text goes out as it comes. A seal goes out with its block's whole text, so that a client can give it back."""
-        texts = self._thoughts.setdefault((event.choice, event.block), [])
-        pieces: list[bytes] = []
-        if event.text:
-            texts.append(event.text)
-            pieces.append(self._delta(event.choice, {"reasoning_content": event.text}))
-        if event.seal is not None or event.redacted:
-            block = Thinking("".join(texts), event.seal, event.redacted, event.id, event.provider)
-            pieces.append(self._delta(event.choice, {"reasoning_details": [_detail(block, event.block)]}))
-        return pieces
+    def _fields(self, event: MessageFields) -> list[bytes]:
+        """Lists are held until the choice ends: some clients append to them, others (OpenAI's own) merge by an `index`
+        that few entries have, and raise without one. Told once and whole, a list is the same to all of them."""
+        if event.choice in self._finished:
+            return [self._delta(event.choice, dict(event.fields))]
+        lists = {name: value for name, value in event.fields.items() if isinstance(value, list)}
+        if not lists:
+            return [self._delta(event.choice, dict(event.fields))]
+        self._held.add(MessageFields(event.choice, lists))
+        rest = {name: value for name, value in event.fields.items() if name not in lists}
+        return [self._delta(event.choice, rest)] if rest else []
+
+    def _lists(self, index: int) -> list[bytes]:
+        """What was held of a choice: its lists, and the seals with the whole text of their blocks."""
+        self._finished.add(index)
+        choice = next((choice for choice in self._held.completion().choices if choice.index == index), None)
+        if choice is None:
+            return []
+        details = details_of(choice)
+        lists = {**choice.message_extra, **({FIELD: details} if details else {})}
+        return [self._delta(index, lists)] if lists else []
 
     def _usage(self, usage: Usage) -> bytes:
         written = self._write_usage(usage, self._model, self._described.get("service_tier"))

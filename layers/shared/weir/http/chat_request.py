@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
+from weir.domain.annotation import METADATA_KEYS_LIMIT
 from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, ToolChoice, UnknownTool
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
@@ -14,7 +15,6 @@ NAME_LIMIT = 256
 """Characters of an id or a name that a caller gives: they become parts of keys."""
 
 METADATA_VALUE_LIMIT = 4_096
-METADATA_KEYS_LIMIT = 64
 
 Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 _NOT_EXTRA = frozenset({"model", "messages", "stream", "stream_options"})
@@ -56,6 +56,14 @@ KEYWORDS_PARAMETERS = frozenset(
     }
 )
 """Keywords AI's proxy parameters: kept with the request, never sent to a provider."""
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, however it is written: JavaScript and some clients send 24.0 for 24."""
 
 
 class CallTags(BaseModel):
@@ -121,16 +129,16 @@ class ChatParams(BaseModel):
     stream_options: dict[str, Any] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    n: Annotated[int, Field(ge=1, le=128)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=128)] | None = None
     stop: str | list[str] | None = None
-    seed: int | None = None
-    max_tokens: Annotated[int, Field(ge=0)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
+    seed: Whole | None = None
+    max_tokens: Annotated[Whole, Field(ge=0)] | None = None
+    max_completion_tokens: Annotated[Whole, Field(ge=0)] | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0)] | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0)] | None = None
     user: str | None = None
     service_tier: str | None = None
     tools: list[dict[str, Any]] | None = None

@@ -1,6 +1,6 @@
 """Completions as Maitai's client reads them: newline-delimited envelopes, without explicit nulls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,17 +17,28 @@ def response_line(
 ) -> bytes:
     """The one line of a whole answer, without a newline at its end: with one, the client drops its connection.
 
-    `body` is a chat.completion. Durations are milliseconds, `cost` is US dollars.
+    `body` is a chat.completion; its `warnings` go beside it, where the client looks for them. Durations are
+    milliseconds, `cost` is US dollars.
     """
     usage = {"usage": priced_usage(body["usage"], body["model"], cost)} if "usage" in body else {}
+    warnings = {"warning": warning} if (warning := _warning(body.get("warnings") or ())) else {}
     response = {
-        **body,
+        **{name: value for name, value in body.items() if name != "warnings"},
         **usage,
         "request_id": request_id,
         "correction_applied": False,
         "response_time": response_ms,
     }
-    return jsonbytes.dumps({"chat_completion_response": _present(response)})
+    return jsonbytes.dumps({"chat_completion_response": _present(response), **warnings})
+
+
+def warning_line(warnings: Sequence[str]) -> bytes:
+    """What the client shows as a Python warning; nothing if there is none."""
+    return jsonbytes.dumps({"warning": _warning(warnings)}) + b"\n" if warnings else b""
+
+
+def _warning(warnings: Sequence[str]) -> str:
+    return "; ".join(warnings)
 
 
 def priced_usage(usage: Mapping[str, Any], model: str, cost: Decimal | None) -> dict[str, Any]:

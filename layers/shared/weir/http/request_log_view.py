@@ -17,11 +17,38 @@ from weir.http.request_logs import IDENTIFIERS, LogBody
 from weir.protocols import jsonbytes
 
 _TEXTS = ("input", "output", "warnings")
+ANNOTATED = ("note", "positive_feedback", "custom_identifier", "metadata")
+"""What can be changed after a log was kept."""
+
 _NEVER_EMPTY = ("completion_message", "tool_choice")
 
 _LISTS = ("completion_messages", "tool_calls", "tools")
 _OBJECTS = ("completion_message", "response_format")
 _NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens", "max_completion_tokens", "n")
+
+OLD_LOG_TYPES = frozenset(
+    {
+        "text",
+        "chat",
+        "completion",
+        "response",
+        "embedding",
+        "transcription",
+        "speech",
+        "workflow",
+        "task",
+        "tool",
+        "agent",
+        "handoff",
+        "guardrail",
+        "function",
+        "custom",
+        "generation",
+        "unknown",
+        "score",
+    }
+)
+"""keywordsai-sdk refuses a whole page for one row whose `log_type` is another (its LogType; respan's has more)."""
 
 _CHOICE_WORDS = ("auto", "none", "required")
 """The texts that old clients read in `tool_choice`."""
@@ -30,15 +57,17 @@ _CHOICE_WORDS = ("auto", "none", "required")
 def log_row(record: Record) -> dict[str, Any]:
     """The record's own fields, for lists. Absent ones are left out. Durations are seconds, costs US dollars."""
     usage, failure = record.claimed_usage, record.failure
+    speed = record.speed
     fields: dict[str, Any] = {
         "id": record.id,
         "unique_id": record.id,
         "request_id": record.caller_id,
         "timestamp": utc(record.created_at),
         "environment": record.environment,
-        "status": "success" if record.outcome == "complete" else "failed",
+        "status": status(record),
         "status_code": record.status_code,
-        "model": record.model or record.answered_model,
+        "model": model_name(record),
+        "log_type": log_type(record),
         "answered_model": record.answered_model,
         "provider_id": record.provider,
         "stream": record.stream,
@@ -49,14 +78,27 @@ def log_row(record: Record) -> dict[str, Any]:
         "reasoning_tokens": usage.reasoning if usage is not None else None,
         "prompt_cache_hit_tokens": usage.cached if usage is not None else None,
         "prompt_cache_creation_tokens": usage.cache_written if usage is not None else None,
-        "latency": _seconds(record.latency_ms),
-        "time_to_first_token": _seconds(record.first_token_ms),
-        "client_latency": _seconds(record.client_latency_ms),
-        "client_time_to_first_token": _seconds(record.client_first_token_ms),
+        "latency": seconds(record.latency_ms),
+        "time_to_first_token": seconds(record.first_token_ms),
+        "client_latency": seconds(record.client_latency_ms),
+        "client_time_to_first_token": seconds(record.client_first_token_ms),
+        "tokens_per_second": round(speed, 6) if speed is not None else None,
         "customer_identifier": record.customer_identifier,
         "thread_identifier": record.session_id,
         "session_identifier": record.session_id,
+        "custom_identifier": record.custom_identifier,
+        "group_identifier": record.group_identifier,
+        "trace_unique_id": record.trace_id,
+        "span_unique_id": record.span_id,
+        "span_parent_id": record.parent_span_id,
+        "span_name": record.span_name,
+        "span_workflow_name": record.workflow_name,
+        "prompt_id": record.prompt_id,
+        "prompt_name": record.prompt_name,
+        "deployment_name": record.deployment,
         "metadata": record.metadata or None,
+        "note": record.note,
+        "positive_feedback": record.positive_feedback,
         "error_message": (failure.message or None) if failure is not None else None,
         "error_code": failure.code if failure is not None else None,
         "warnings": "\n".join(record.warnings) or None,
@@ -75,18 +117,47 @@ def log_row(record: Record) -> dict[str, Any]:
 
 
 def log_view(record: Record, payload: Payload) -> dict[str, Any]:
-    """Everything that is kept of a call. `status`, `environment` and the ids are ours, whatever was sent."""
+    """Everything that is kept of a call. `status`, `environment` and the ids are ours, whatever was sent.
+
+    What can be annotated is shown as it is by now; what has been taken away since is not shown.
+    """
     row = log_row(record)
     said = _as_logged(_object(payload.request)) if record.origin == "request_log" else _as_called(payload)
     owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
-    return {**row, **said, **owned}
+    view = {**row, **said, **owned}
+    for name in ANNOTATED:
+        if name in row:
+            view[name] = row[name]
+        elif view.get(name) not in (None, "", {}):
+            del view[name]
+    return view
+
+
+def for_old_client(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without what keywordsai-sdk cannot read."""
+    if row.get("log_type", "chat") in OLD_LOG_TYPES:
+        return row
+    return {name: value for name, value in row.items() if name != "log_type"}
+
+
+def status(record: Record) -> str:
+    return "success" if record.outcome == "complete" else "failed"
+
+
+def model_name(record: Record) -> str | None:
+    return record.model or record.answered_model
+
+
+def log_type(record: Record) -> str:
+    """A log without a type is a chat, as their documentation has it."""
+    return record.log_type or "chat"
 
 
 def utc(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _seconds(milliseconds: float | None) -> float | None:
+def seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds / 1000, 6)
 
 
@@ -124,11 +195,15 @@ def _as_logged(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_called(payload: Payload) -> dict[str, Any]:
-    """A Chat Completions body, or Maitai's envelope around one, and the chat.completion that answered it."""
+    """A Chat Completions body, Maitai's envelope around one, or one for embeddings, and what answered it."""
     request = _object(payload.request)
     inner = request.get("params")
     params = inner if isinstance(inner, dict) else request
-    fields: dict[str, Any] = {"log_type": "chat", "full_request": request, **dict(_parameters(params))}
+    fields: dict[str, Any] = {"full_request": request, **dict(_parameters(params))}
+    if "messages" not in params and "input" in params:
+        given = params["input"]
+        fields["log_type"] = "embedding"
+        fields["input"] = given if isinstance(given, str) else jsonbytes.dumps(given).decode()
     if payload.response is not None:
         response = _object(payload.response)
         fields["full_response"] = response

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
 from weir.domain.record import Environment, Failure, Record
-from weir.http.chat_request import NAME_LIMIT, IdValue, Name, check_metadata
+from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, IdValue, Name, check_metadata
 from weir.http.claims import Count, UsageClaim, claimed_usage, dollars, milliseconds
 
 Objects = list[dict[str, Any]]
+Note = Annotated[str, Field(max_length=METADATA_VALUE_LIMIT)]
 
 MESSAGE_LIMIT = 500
 """Characters of an error message or a warning that lie in the record itself; the payload holds the whole text."""
@@ -73,7 +74,7 @@ class LogBody(BaseModel):
     generation_time: Annotated[float, Field(ge=0)] | None = None
     time_to_first_token: Annotated[float, Field(ge=0)] | None = None
     ttft: Annotated[float, Field(ge=0)] | None = None
-    tokens_per_second: float | None = None
+    tokens_per_second: Annotated[float, Field(ge=0)] | None = None
     timestamp: str | None = None
     start_time: str | None = None
 
@@ -89,6 +90,7 @@ class LogBody(BaseModel):
     thread_identifier: IdValue | None = None
     session_identifier: IdValue | None = None
     group_identifier: IdValue | None = None
+    trace_group_identifier: IdValue | None = None
     unique_id: Name | None = None
     request_id: Name | None = None
 
@@ -113,20 +115,22 @@ class LogBody(BaseModel):
 
     log_type: str | None = None
     environment: str | None = None
-    trace_unique_id: str | None = None
-    span_unique_id: str | None = None
-    span_parent_id: str | None = None
+    trace_unique_id: IdValue | None = None
+    span_unique_id: IdValue | None = None
+    span_parent_id: IdValue | None = None
     span_name: str | None = None
     span_workflow_name: str | None = None
-    prompt_id: str | None = None
+    prompt_id: IdValue | None = None
     prompt_name: str | None = None
+    deployment_name: str | None = None
+    note: Note | None = None
     is_custom_prompt: StrictBool | None = None
     positive_feedback: StrictBool | None = None
     disable_log: StrictBool | None = None
 
     @model_validator(mode="after")
     def _within_limits(self) -> Self:
-        for name in ("customer_identifier", "thread_identifier", "session_identifier"):
+        for name in (*IDENTIFIERS, "log_type"):
             check_length(getattr(self, name), name)
         if self.customer_params is not None:
             check_length(self.customer_params.customer_identifier, "customer_params.customer_identifier")
@@ -143,6 +147,11 @@ IDENTIFIERS = (
     "thread_identifier",
     "session_identifier",
     "group_identifier",
+    "trace_group_identifier",
+    "trace_unique_id",
+    "span_unique_id",
+    "span_parent_id",
+    "prompt_id",
 )
 """Fields in which old clients also write integers; new ones read nothing but texts."""
 
@@ -214,7 +223,30 @@ def to_record(
         latency_ms=milliseconds(body.latency or body.generation_time),
         metadata=body.metadata or NOTHING,
         warnings=(body.warnings[:MESSAGE_LIMIT],) if isinstance(body.warnings, str) and body.warnings else (),
+        log_type=body.log_type or None,
+        custom_identifier=_id(body.custom_identifier),
+        group_identifier=_id(body.group_identifier) or _id(body.trace_group_identifier),
+        trace_id=_id(body.trace_unique_id),
+        span_id=_id(body.span_unique_id),
+        parent_span_id=_id(body.span_parent_id),
+        span_name=_name(body.span_name),
+        workflow_name=_name(body.span_workflow_name),
+        prompt_id=_id(body.prompt_id),
+        prompt_name=_name(body.prompt_name),
+        deployment=_name(body.deployment_name),
+        tokens_per_second=body.tokens_per_second,
+        note=body.note or None,
+        positive_feedback=body.positive_feedback,
     )
+
+
+def _id(value: str | int | None) -> str | None:
+    return str(value) if _given(value) else None
+
+
+def _name(text: str | None) -> str | None:
+    """As much of a name as one filters by; the payload holds all of it."""
+    return (text or "")[:NAME_LIMIT] or None
 
 
 def _given(value: str | int | None) -> bool:

@@ -8,6 +8,7 @@ in the provider's answer too.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from weir.domain.record import Record
@@ -205,10 +206,11 @@ def _longest_first(secrets: Iterable[str]) -> list[str]:
     return sorted((secret for secret in secrets if len(secret) >= _SHORTEST), key=len, reverse=True)
 
 
-def _written(secret: str) -> set[bytes]:
+@lru_cache(maxsize=1024)
+def _written(secret: str) -> frozenset[bytes]:
     """As it is and as JSON has it; one with a backslash only so: as it is, it would take half of an escape along."""
     written = jsonbytes.dumps(secret)[1:-1]
-    return {written} if "\\" in secret else {written, secret.encode()}
+    return frozenset({written} if "\\" in secret else {written, secret.encode()})
 
 
 def _erased(value: Any, secrets: Sequence[str]) -> Any:

@@ -16,7 +16,8 @@ from typing import Any
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
-from weir.domain.record import Record
+from weir.domain.record import Environment, Record
+from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
 from weir.ledger.items import from_item, to_item
 from weir.ledger.keys import (
@@ -34,7 +35,11 @@ from weir.ledger.ports import Entry, Kept
 _WRITERS = 8
 _DAYS_A_PAGE = 100  # about 4 KB, which is what one read unit buys
 _PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4)
-"""Before each attempt at the keys that a batch read left unprocessed; botocore retries whole requests only."""
+"""Before each attempt at the keys that a batch read left unprocessed (botocore retries whole requests only), and at a
+record that somebody else has changed in the meantime."""
+
+_RECORDS_END = "r$"
+"""Above every sort key of a record."""
 
 _Attributes = Mapping[str, Mapping[str, Any]]
 
@@ -77,12 +82,16 @@ class DynamoDBRecordStore:
                     return entry
             return self._entry(workspace, id, found)
 
-    def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
+    def newest(
+        self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
+    ) -> tuple[Record, ...]:
         found: list[Record] = []
-        days = self._active_days(workspace, before)
+        if before is not None and since is not None and before <= since:
+            return ()
+        days = self._active_days(workspace, before, since)
         with aws.refused_as("The ledger cannot be read."):
             while len(found) < limit and (day := next(days, None)) is not None:
-                found += self._newest_of_day(workspace, day, limit - len(found), before)
+                found += self._newest_of_day(workspace, day, limit - len(found), before, since)
         return tuple(found)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
@@ -97,11 +106,20 @@ class DynamoDBRecordStore:
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
 
+    def totals(
+        self,
+        workspace: str,
+        *,
+        group_by: GroupField | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        environment: Environment | None = None,
+    ) -> Mapping[str | None, Totals] | None:
+        return None  # a Query cannot sum
+
     def close(self) -> None:
         self._pool.shutdown(wait=True)
         self._client.close()
-
-    # -- writing ------------------------------------------------------------------------------------------------------
 
     def _keep(self, entry: Entry) -> Kept:
         record = entry.record
@@ -182,8 +200,6 @@ class DynamoDBRecordStore:
             return False
         return True
 
-    # -- reading, always consistent: what was acknowledged is seen ----------------------------------------------------
-
     def _keys(self, workspace: str, id: str) -> tuple[Key, ...]:
         try:
             return record_key(workspace, id, self._shards), payload_key(workspace, id, self._shards)
@@ -216,26 +232,33 @@ class DynamoDBRecordStore:
                 return found
         raise LedgerUnavailable("The ledger is too busy to be read.")
 
-    def _active_days(self, workspace: str, before: str | None) -> Iterator[str]:
+    def _active_days(self, workspace: str, before: str | None, since: str | None) -> Iterator[str]:
         condition, values = "pk = :pk", {":pk": {"S": days_partition(workspace)}}
-        if before is not None:
-            try:
-                values[":last"] = {"S": day_of(before)}
-                condition += " AND sk <= :last"
-            except ValueError:  # any text may be a bound, only it does not name a day
-                pass
+        first, last = _day_or_none(since), _day_or_none(before)
+        if first is not None:
+            condition += " AND sk BETWEEN :first AND :last"
+            values |= {":first": {"S": first}, ":last": {"S": last or "9"}}
+        elif last is not None:
+            condition += " AND sk <= :last"
+            values[":last"] = {"S": last}
         for item in self._descending(condition, values, _DAYS_A_PAGE):
             yield item["sk"]["S"]
 
-    def _newest_of_day(self, workspace: str, day: str, limit: int, before: str | None) -> Iterator[Record]:
+    def _newest_of_day(
+        self, workspace: str, day: str, limit: int, before: str | None, since: str | None
+    ) -> Iterator[Record]:
         # A shard holds limit/shards of what is asked for, give or take: a page that is seldom too short.
         page = min(limit, limit // self._shards + math.isqrt(limit) + 1)
         shards = []
         for shard in range(self._shards):
             partition = day_partition(workspace, day, shard)
-            values = {":pk": {"S": partition}, ":record": {"S": RECORD_PREFIX}}
+            values = {
+                ":pk": {"S": partition},
+                ":first": {"S": f"{RECORD_PREFIX}{since or ''}"},
+                ":end": {"S": _RECORDS_END},
+            }
             start = None if before is None else Key(partition, f"{RECORD_PREFIX}{before}")
-            shards.append(self._descending("pk = :pk AND begins_with(sk, :record)", values, page, start))
+            shards.append(self._descending("pk = :pk AND sk BETWEEN :first AND :end", values, page, start))
         merged = heapq.merge(*shards, key=lambda item: item["sk"]["S"], reverse=True)
         return (from_item(item["item"]["S"]) for item in islice(merged, limit))
 
@@ -264,6 +287,13 @@ def open_dynamodb(table: str, *, shards: int = 1, writers: int = _WRITERS) -> Dy
     """`shards` is fixed for the life of the table, see keys.py."""
     client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
     return DynamoDBRecordStore(client, table, shards=shards, writers=writers)
+
+
+def _day_or_none(bound: str | None) -> str | None:
+    try:
+        return None if bound is None else day_of(bound)
+    except ValueError:  # any text may be a bound, only it does not name a day
+        return None
 
 
 def _key_attributes(key: Key) -> dict[str, Mapping[str, Any]]:

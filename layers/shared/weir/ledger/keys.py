@@ -6,7 +6,8 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             and `blob_key` if its payload is a blob
                              pk = the same                    sk = p#<id>   `content`, the payload, gzip, while small
         The day is read from the id (UUIDv7), the shard is a hash of it: no index is needed to find a record.
-    newest first             one Query per active day and shard, descending on sk below r#
+    annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read
+    newest first             one Query per active day and shard, descending on sk below r#; a window bounds days and sk
     which days are active    pk = <workspace>#days            sk = <day>    put once per process and day, before the
                                                                             first record of the day
     get by the caller's id   pk = <workspace>#id#<caller id>  sk = a        `id`, ours; put first, conditionally,

@@ -1,10 +1,12 @@
 """The ledger as the services use it: keep a record with its payload, read it back, list."""
 
 import asyncio
+from collections.abc import Mapping
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.record import Payload, Record
+from weir.domain.record import Environment, Payload, Record
+from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import payload_blob_key
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
@@ -39,12 +41,30 @@ class Ledger:
         """By our id or by the one the caller chose."""
         return await asyncio.to_thread(self._get, workspace, id)
 
-    async def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
-        return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before))
+    async def newest(
+        self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
+    ) -> tuple[Record, ...]:
+        return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before, since=since))
 
     async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        """The record as it is now, durably; None if there is none. Raises LedgerUnavailable."""
+        """The record as it is now, durably; None if there is none. Raises RequestInvalid or LedgerUnavailable."""
         return await asyncio.to_thread(self._records.annotate, workspace, id, annotation)
+
+    async def totals(
+        self,
+        workspace: str,
+        *,
+        group_by: GroupField | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        environment: Environment | None = None,
+    ) -> Mapping[str | None, Totals] | None:
+        """None where the engine cannot sum without reading every record."""
+        return await asyncio.to_thread(
+            lambda: self._records.totals(
+                workspace, group_by=group_by, before=before, since=since, environment=environment
+            )
+        )
 
     def close(self) -> None:
         self._records.close()

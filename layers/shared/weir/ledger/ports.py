@@ -3,12 +3,14 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from weir.domain.annotation import Annotation
-from weir.domain.record import Record
+from weir.domain.record import Environment, Record
+from weir.domain.totals import GroupField, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,35 @@ class RecordStore(Protocol):
         """By our id or by the caller's. Reads its own writes."""
         ...
 
-    def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
-        """Records in descending order of id, that is, of time of acceptance; only those below `before` if given."""
+    def newest(
+        self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
+    ) -> tuple[Record, ...]:
+        """Records in descending order of id, that is, of time of acceptance.
+
+        Only those with ids below `before` and from `since` on, where they are given; no other is read.
+        """
         ...
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """Change a record, found by our id or the caller's, and give it as it is now; None if there is none.
 
         Durable when it returns. Of two annotations at once neither is lost; a field that both name has the value of
-        the later. Raises LedgerUnavailable when the engine refuses.
+        the later. Raises RequestInvalid when the record may not hold that, LedgerUnavailable when the engine refuses.
+        """
+        ...
+
+    def totals(
+        self,
+        workspace: str,
+        *,
+        group_by: GroupField | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        environment: Environment | None = None,
+    ) -> Mapping[str | None, Totals] | None:
+        """Sums over all records of a window, by the values of a field, or all under None without one.
+
+        None if the engine can do no more than read every record, which the caller does as well.
         """
         ...
 

@@ -9,13 +9,17 @@ import os
 import queue
 import sqlite3
 import threading
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.record import Record
+from weir.domain.record import Environment, Record
+from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
 from weir.ledger.ports import Entry, Kept
 
@@ -29,20 +33,57 @@ CREATE TABLE IF NOT EXISTS caller_ids (
     workspace TEXT NOT NULL, caller_id TEXT NOT NULL, id TEXT NOT NULL,
     PRIMARY KEY (workspace, caller_id)) WITHOUT ROWID;
 """
+_GET = """
+SELECT r.id, r.item, r.blob_key, p.content FROM records r
+LEFT JOIN payloads p ON p.workspace = r.workspace AND p.id = r.id
+WHERE r.workspace = :workspace AND r.id = coalesce(
+    (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)
+"""
+_TOTALS = """
+SELECT key, count(*), total(outcome <> 'complete'), count(cost), total(round(cost * 1e12)),
+    count(prompt), total(prompt), total(completion), total(cached),
+    count(latency), total(latency), count(first_token), total(first_token),
+    count(speed), total(speed)
+FROM (SELECT *, coalesce(claimed_speed, CASE WHEN latency > 0 THEN completion * 1000.0 / latency END) speed
+    FROM (SELECT json_extract(item, :field) key,
+            json_extract(item, '$.environment') environment,
+            json_extract(item, '$.outcome') outcome,
+            coalesce(json_extract(item, '$.claimed_cost'), json_extract(item, '$.computed_cost')) cost,
+            json_extract(item, '$.claimed_usage.prompt') prompt,
+            json_extract(item, '$.claimed_usage.completion') completion,
+            json_extract(item, '$.claimed_usage.cached') cached,
+            json_extract(item, '$.latency_ms') latency,
+            json_extract(item, '$.first_token_ms') first_token,
+            json_extract(item, '$.tokens_per_second') claimed_speed
+        FROM (SELECT CAST(item AS TEXT) item FROM records
+            WHERE workspace = :workspace AND id < :before AND id >= :since)))
+WHERE :environment IS NULL OR environment = :environment
+GROUP BY key
+"""
+"""total() is a floating point sum: no count of tokens that somebody claims can make it fail.
+
+Costs are summed as whole trillionths of a dollar: exactly up to 9,007 dollars, and beyond off by less than one a row.
+"""
 _LARGEST_BATCH = 512
+_COST_PLACES = 12
+"""As many as _TOTALS multiplies by."""
 
 
-class _Submitted(NamedTuple):
-    entry: Entry
-    item: bytes
-    future: "Future[Kept]"
+class _Work(NamedTuple):
+    """What is to be written in one transaction with others; `future` gets its result when that is on the disk.
+
+    `apply` raises nothing but sqlite3's errors: it runs in the thread that everybody waits for.
+    """
+
+    apply: Callable[[sqlite3.Connection], Any]
+    future: "Future[Any]"
 
 
 class SQLiteRecordStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
-        self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
@@ -54,51 +95,49 @@ class SQLiteRecordStore:
         self._writer.start()
 
     def submit(self, entry: Entry) -> "Future[Kept]":
-        future: Future[Kept] = Future()
-        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
-        with self._guard:
-            if self._closed:
-                future.set_exception(LedgerUnavailable("The ledger is closed."))
-            else:
-                self._queue.put(_Submitted(entry, item, future))
-        return future
+        return self._enqueue(partial(_put, entry=entry, item=item))
 
     def get(self, workspace: str, id: str) -> Entry | None:
-        row = self._read(
-            """SELECT r.item, r.blob_key, p.content FROM records r
-               LEFT JOIN payloads p ON p.workspace = r.workspace AND p.id = r.id
-               WHERE r.workspace = :workspace AND r.id = coalesce(
-                   (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)""",
-            {"workspace": workspace, "id": id},
-        )
+        row = self._read(_GET, {"workspace": workspace, "id": id})
         if not row:
             return None
-        item, blob_key, content = row[0]
+        _, item, blob_key, content = row[0]
         return Entry(from_item(item), content, blob_key)
 
-    def newest(self, workspace: str, *, limit: int, before: str | None = None) -> tuple[Record, ...]:
+    def newest(
+        self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
+    ) -> tuple[Record, ...]:
         rows = self._read(
-            """SELECT item FROM records WHERE workspace = :workspace AND id < :before
+            """SELECT item FROM records WHERE workspace = :workspace AND id < :before AND id >= :since
                ORDER BY id DESC LIMIT :limit""",
-            {"workspace": workspace, "before": before if before is not None else "g", "limit": limit},
+            {**_window(workspace, before, since), "limit": limit},
         )
         return tuple(from_item(item) for (item,) in rows)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        while row := self._read(
-            """SELECT id, item FROM records WHERE workspace = :workspace AND id = coalesce(
-                   (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)""",
-            {"workspace": workspace, "id": id},
-        ):
-            found, item = row[0]
+        while rows := self._read(_GET, {"workspace": workspace, "id": id}):
+            found, item = rows[0][:2]
             record = annotated(from_item(item), annotation)
-            if self._read(
-                "UPDATE records SET item = :new WHERE workspace = :workspace AND id = :id AND item = :old RETURNING id",
-                {"workspace": workspace, "id": found, "old": item, "new": to_item(record)},
-            ):
+            replaced: Future[bool] = self._enqueue(
+                partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
+            )
+            if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
                 return record
         return None
+
+    def totals(
+        self,
+        workspace: str,
+        *,
+        group_by: GroupField | None = None,
+        before: str | None = None,
+        since: str | None = None,
+        environment: Environment | None = None,
+    ) -> Mapping[str | None, Totals]:
+        field = f"$.{group_by}" if group_by is not None else "$.no_such_field"
+        rows = self._read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
+        return {row[0]: _totals(*row[1:]) for row in rows}
 
     def close(self) -> None:
         with self._guard:
@@ -110,7 +149,15 @@ class SQLiteRecordStore:
         for connection in self._open:
             connection.close()
 
-    # -- reading ------------------------------------------------------------------------------------------------------
+    def _enqueue(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
+        with self._guard:
+            if self._closed:
+                future.set_exception(LedgerUnavailable("The ledger is closed."))
+            else:
+                self._queue.put(_Work(apply, future))
+        return future
 
     def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
@@ -130,8 +177,6 @@ class SQLiteRecordStore:
             self._open.append(connection)
         return connection
 
-    # -- writing ------------------------------------------------------------------------------------------------------
-
     def _write(self, connection: sqlite3.Connection) -> None:
         more = True
         while more:
@@ -139,9 +184,9 @@ class SQLiteRecordStore:
             if batch:
                 self._commit(connection, batch)
 
-    def _next_batch(self) -> tuple[list[_Submitted], bool]:
-        """Everything that waits, at least one entry; False with it when the store is closing."""
-        batch: list[_Submitted] = []
+    def _next_batch(self) -> tuple[list[_Work], bool]:
+        """Everything that waits, at least one piece; False with it when the store is closing."""
+        batch: list[_Work] = []
         first = self._queue.get()
         while first is not None:
             batch.append(first)
@@ -153,21 +198,21 @@ class SQLiteRecordStore:
                 return batch, True
         return batch, False
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[_Submitted]) -> None:
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Work]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            kept = [_put(connection, submitted.entry, submitted.item) for submitted in batch]
+            results = [work.apply(connection) for work in batch]
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-            for submitted in batch:
-                refusal = LedgerUnavailable("The ledger cannot be written.")
-                refusal.__cause__ = exc
-                submitted.future.set_exception(refusal)
+            for work in batch:
+                unavailable = LedgerUnavailable("The ledger cannot be written.")
+                unavailable.__cause__ = exc
+                work.future.set_exception(unavailable)
             return
-        for submitted, result in zip(batch, kept, strict=True):
-            submitted.future.set_result(result)
+        for work, result in zip(batch, results, strict=True):
+            work.future.set_result(result)
 
 
 def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
@@ -188,6 +233,41 @@ def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
     return Kept(record.id, new=bool(put.rowcount))
+
+
+def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes, new: bytes) -> bool:
+    """False when something else lies there by now."""
+    changed = connection.execute(
+        "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
+    )
+    return bool(changed.rowcount)
+
+
+def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:
+    # Every id is below "g", and none below the empty text.
+    return {"workspace": workspace, "before": before if before is not None else "g", "since": since or ""}
+
+
+def _totals(
+    records: int, errors: float, priced: int, cost: float, counted: int, prompt: float, completion: float,
+    cached: float, timed: int, latency: float, first_token_timed: int, first_token: float, speeds: int, speed: float,
+) -> Totals:  # fmt: skip
+    return Totals(
+        records=records,
+        errors=int(errors),
+        priced=priced,
+        cost=Decimal(round(cost)).scaleb(-_COST_PLACES),
+        counted=counted,
+        prompt_tokens=int(prompt),
+        completion_tokens=int(completion),
+        cached_tokens=int(cached),
+        timed=timed,
+        latency_ms=latency,
+        first_token_timed=first_token_timed,
+        first_token_ms=first_token,
+        speeds=speeds,
+        speed=speed,
+    )
 
 
 def _sync_folder(folder: Path) -> None:

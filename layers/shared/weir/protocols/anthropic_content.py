@@ -10,6 +10,7 @@ from weir.domain.chat import Media, Message, Part, Unknown
 from weir.domain.completion import Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
 from weir.protocols import jsonbytes
+from weir.protocols.answer_fields import ANSWER_FIELDS, CALL_FIELDS, without
 from weir.protocols.base import Unsupported
 
 SEALED_BY = "anthropic"
@@ -53,10 +54,6 @@ _IMAGE = frozenset({"cache_control", "transformations"})
 _DOCUMENT = frozenset({"cache_control", "citations", "context", "title"})
 _CALL = frozenset({"cache_control", "caller", "toolset_name"})
 _RESULT = frozenset({"is_error", "toolset_name"})
-_ANSWER_ONLY = frozenset(
-    {"annotations", "citations", "reasoning_details", "reasoning_content", "reasoning", "function_call"}
-)
-"""What clients give back with an assistant message that is no part of it to Claude, or stands in its parts already."""
 
 _IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _FOREIGN_ID = re.compile(r"[^a-zA-Z0-9_-]")
@@ -152,11 +149,14 @@ class _Turns:
         begin = next((i for i, block in enumerate(blocks) if _is_answer(block)), len(blocks))
         # what server tools did came before the text that cites it
         blocks[begin:begin] = self._server_blocks(message, at)
-        return _marked(blocks, message, at, _ANSWER_ONLY | {CONTENT_BLOCKS}, self._unsupported)
+        return _marked(blocks, message, at, ANSWER_FIELDS, self._unsupported)
 
     def _server_blocks(self, message: Message, at: int) -> list[_Block]:
-        """Whatever their type: they came from the API, which knows its own."""
+        """Whatever their type: they came from the API, which knows its own. Converse's blocks, under the same field,
+        have a place in place of a type."""
         blocks = message.extra.get(CONTENT_BLOCKS) or []
+        if isinstance(blocks, list):
+            blocks = [b for b in blocks if not (isinstance(b, dict) and "type" not in b and "index" in b)]
         if not isinstance(blocks, list) or not all(isinstance(b, dict) and "type" in b for b in blocks):
             raise self._unsupported.part(f"messages[{at}].{CONTENT_BLOCKS}", "anything but a list of typed blocks")
         return [dict(block) for block in blocks]
@@ -165,10 +165,7 @@ class _Turns:
         id = _id(call.id) or f"call_{at}_{index}"  # the deprecated `function_call` has none
         self._ids_by_name.setdefault(call.name, []).append(id)
         where = f"messages[{at}].tool_calls"
-        extra = {
-            name: value for name, value in call.extra.items() if name not in ("extra_content", "thought_signature")
-        }
-        fields = _fields(extra, _CALL, where, self._unsupported)
+        fields = _fields(without(call.extra, CALL_FIELDS, _CALL), _CALL, where, self._unsupported)
         return {"type": "tool_use", "id": id, "name": call.name, "input": _input(call.arguments), **fields}
 
     def _result(self, message: Message, at: int) -> _Block:

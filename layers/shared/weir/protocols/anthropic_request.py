@@ -122,6 +122,9 @@ def render(call: ChatCall, dialect: AnthropicDialect) -> WireRequest:
         body["system"] = system
     body["messages"] = turns_of(call.messages, dialect.media_urls, unsupported)
     thinking, effort = reasoning_of(call, facts, unsupported)
+    if thinking.get("type") == "enabled" and _lost_its_thinking(body["messages"]):
+        thinking = {}
+        unsupported.dropped.append("reasoning")
     body["max_tokens"] = _limit(call, facts, dialect, thinking)
     if call.stop:
         body["stop_sequences"] = list(call.stop)
@@ -140,6 +143,19 @@ def render(call: ChatCall, dialect: AnthropicDialect) -> WireRequest:
     headers = {} if dialect.version is None else {"anthropic-version": dialect.version}
     _own(body, headers, call.extra, dialect, unsupported)
     return WireRequest(_path(call, dialect), body, headers or NOTHING, tuple(unsupported.dropped))
+
+
+def _lost_its_thinking(turns: list[dict[str, Any]]) -> bool:
+    """Whether the caller answers a tool call without the thinking that led to it, as clients do that keep only the
+    fields they know. With a budget the API refuses that: the last answer must begin with thinking, or thinking be off
+    (https://platform.claude.com/docs/en/build-with-claude/extended-thinking). Adaptive thinking asks for no such thing.
+    """
+    if len(turns) < 2 or turns[-2]["role"] != "assistant":
+        return False
+    answer, reply = turns[-2]["content"], turns[-1]["content"]
+    if isinstance(answer, str) or isinstance(reply, str) or reply[0]["type"] != "tool_result":
+        return False
+    return answer[0]["type"] not in ("thinking", "redacted_thinking")
 
 
 def _path(call: ChatCall, dialect: AnthropicDialect) -> str:

@@ -62,10 +62,17 @@ class WireProtocol(Protocol):
         ...
 
 
+class Droppable(Protocol):
+    """A call that says whether what cannot be expressed may be left out."""
+
+    @property
+    def drop_unsupported(self) -> bool: ...
+
+
 class Unsupported:
     """Gathers what a provider cannot express: refuses the call, or notes what is left out if the caller allowed it."""
 
-    def __init__(self, call: ChatCall, provider: str) -> None:
+    def __init__(self, call: Droppable, provider: str) -> None:
         self._allowed = call.drop_unsupported
         self._provider = provider
         self.dropped: list[str] = []
@@ -93,11 +100,13 @@ def reading(events: Iterable[StreamEvent], provider: str, raw: bytes = b"") -> I
     try:
         yield from events
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
-        raise MalformedReply(
-            f"{provider} sent an answer that is not in its own format ({type(exc).__name__}).",
-            provider=provider,
-            raw=raw,
-        ) from exc
+        raise not_its_format(exc, provider, raw) from exc
+
+
+def not_its_format(exc: Exception, provider: str, raw: bytes) -> MalformedReply:
+    return MalformedReply(
+        f"{provider} sent an answer that is not in its own format ({type(exc).__name__}).", provider=provider, raw=raw
+    )
 
 
 def decode(decoder: StreamDecoder, chunks: Iterable[bytes]) -> Iterator[StreamEvent]:

@@ -12,6 +12,7 @@ from weir.domain.chat import ChatCall, Media, Message, Part, Unknown
 from weir.domain.completion import Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
 from weir.protocols import jsonbytes
+from weir.protocols.answer_fields import ANSWER_FIELDS
 from weir.protocols.base import Unsupported
 from weir.protocols.bedrock_media import DocumentNames, render_media
 
@@ -22,8 +23,6 @@ _IN_TOOL_RESULT = frozenset({"json", "text", "image", "document", "video", "sear
 _IN_SYSTEM = frozenset({"guardContent", "cachePoint"})
 _SEALED_HERE = frozenset({None, "bedrock", "anthropic"})
 """Whose seals Converse verifies: its own, and Anthropic's, which are the same wherever Claude runs."""
-_ANSWERED = frozenset({"annotations", "citations", "reasoning_details", "content_blocks"})
-"""Fields of an answer's message that come back with the history and say nothing beyond its parts and its blocks."""
 
 Blocks = list[dict[str, Any]]
 
@@ -39,6 +38,13 @@ def render_messages(call: ChatCall, unsupported: Unsupported) -> tuple[Blocks, B
 def has_tool_blocks(messages: Blocks) -> bool:
     """Whether the history has calls or results, without whose tools Converse refuses it."""
     return any("toolUse" in block or "toolResult" in block for message in messages for block in message["content"])
+
+
+def lost_its_thinking(messages: Blocks) -> bool:
+    """Whether the last call is answered without the thinking that led to it, which some clients do not keep."""
+    if len(messages) < 2 or not any("toolResult" in block for block in messages[-1]["content"]):
+        return False
+    return not any("reasoningContent" in block for block in messages[-2]["content"][:1])
 
 
 def cache_point(extra: Mapping[str, Any]) -> Blocks:
@@ -179,7 +185,7 @@ class _Conversation:
     def _refuse_fields(self, message: Message, where: str) -> None:
         named = {"cache_control"}
         if message.role == "assistant":
-            named |= _ANSWERED | {"function_call"}
+            named |= ANSWER_FIELDS
         elif message.role in ("tool", "function"):
             named |= {"is_error", "status"}
         for name, value in message.extra.items():
@@ -202,9 +208,12 @@ def _thinking(part: Thinking) -> Blocks:
 
 
 def _content_blocks(message: Message) -> Blocks:
-    """Blocks that an answer had and OpenAI's form has no words for; the decoder noted where they stood."""
+    """Blocks that an answer had and OpenAI's form has no words for; the decoder noted where they stood. Those of
+    Anthropic's own API, under the same field, have a `type`, which Converse's have not."""
     blocks = message.extra.get("content_blocks")
-    return [dict(block) for block in blocks if isinstance(block, dict)] if isinstance(blocks, list) else []
+    if not isinstance(blocks, list):
+        return []
+    return [dict(block) for block in blocks if isinstance(block, dict) and "type" not in block]
 
 
 def _call_id(id: str) -> str:

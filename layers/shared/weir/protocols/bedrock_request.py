@@ -12,7 +12,7 @@ from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, UnknownT
 from weir.domain.errors import RequestInvalid
 from weir.protocols import jsonbytes
 from weir.protocols.base import Unsupported
-from weir.protocols.bedrock_messages import cache_point, has_tool_blocks, render_messages
+from weir.protocols.bedrock_messages import cache_point, has_tool_blocks, lost_its_thinking, render_messages
 from weir.protocols.bedrock_models import ANSWER_TOKENS, BUDGET_TOKENS, Family, family_of
 
 
@@ -73,6 +73,9 @@ def render(call: ChatCall, dialect: BedrockDialect) -> tuple[dict[str, Any], tup
     if system:
         body["system"] = system
     model_fields = _reasoning(call, family, unsupported)
+    if (model_fields.get("thinking") or {}).get("type") == "enabled" and lost_its_thinking(messages):
+        del model_fields["thinking"]  # Claude with a budget refuses such a call, here as on its own API
+        unsupported.dropped.append("reasoning")
     limits = _inference(call, model_fields)
     if limits:
         body["inferenceConfig"] = limits

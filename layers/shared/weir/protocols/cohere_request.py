@@ -7,6 +7,7 @@ from typing import Any
 from weir.domain.chat import ChatCall, Media, Message, Part, ResponseFormat, Tool, ToolChoice, Unknown, UnknownTool
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
+from weir.protocols.answer_fields import ANSWER_FIELDS, CALL_FIELDS, without
 from weir.protocols.base import Unsupported
 
 
@@ -43,12 +44,6 @@ _OWN = frozenset(
     {"citation_options", "documents", "k", "priority", "raw_prompting", "safety_mode", "strict_tools", "thinking"}
 )
 """Parameters of Cohere alone (cohere SDK, v2/client.py), passed on as the caller gave them."""
-
-OF_AN_ANSWER = frozenset(
-    {"annotations", "audio", "content_parts", "function_call", "phase", "provider_items", "reasoning"}
-    | {"reasoning_content", "reasoning_details", "refusal"}
-)
-"""Message fields that only another vendor's answer has; clients send them back unread."""
 
 
 def render(call: ChatCall, dialect: CohereDialect) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -242,12 +237,19 @@ class _Messages:
             body["tool_plan"] = "".join(plan)
         if calls:
             body["tool_calls"] = calls
-        return body | {name: value for name, value in message.extra.items() if name not in OF_AN_ANSWER}
+        given = message.extra.get("citations")
+        # those of other vendors name their places otherwise
+        own = (
+            [cited for cited in given if isinstance(cited, dict) and "start" in cited]
+            if isinstance(given, list)
+            else []
+        )
+        return body | without(message.extra, ANSWER_FIELDS) | ({"citations": own} if own else {})
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         id = self._ids[call.name] = call.id or f"call_{call.name}"
         function = {"name": call.name, "arguments": call.arguments}
-        return {"id": id, "type": "function", "function": function, **call.extra}
+        return {"id": id, "type": "function", "function": function, **without(call.extra, CALL_FIELDS)}
 
 
 def _said(content: list[dict[str, Any]], listed: bool, called: bool) -> dict[str, Any]:

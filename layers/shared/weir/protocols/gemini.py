@@ -161,8 +161,6 @@ class GeminiDecoder:
         self._candidates: dict[int, _Candidate] = {}
         self._usage: dict[str, Any] = {}
 
-    # -- a stream -----------------------------------------------------------------------------------------------------
-
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
         for event in self._sse.feed(data):
             yield from reading(self._chunk(event.data), self._provider, event.data)
@@ -197,8 +195,6 @@ class GeminiDecoder:
         if "candidates" not in chunk and (error := error_in_body(chunk, data, self._provider)):
             raise error
         yield from self.reply(chunk)
-
-    # -- a piece of an answer, or all of it ---------------------------------------------------------------------------
 
     @property
     def begun(self) -> bool:

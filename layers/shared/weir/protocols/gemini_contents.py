@@ -18,6 +18,7 @@ from weir.domain.chat import ChatCall, Media, Message, Part, Unknown
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
 from weir.protocols import jsonbytes
+from weir.protocols.answer_fields import ANSWER_FIELDS, CALL_FIELDS
 from weir.protocols.base import Unsupported
 from weir.protocols.gemini_models import ModelFacts
 
@@ -29,9 +30,6 @@ RAW_PARTS = "content_parts"
 
 UNSIGNED = "skip_thought_signature_validator"
 """What Google's page on signatures tells to send for a function call that no Gemini 3 model made."""
-
-_SAID_OF_ANSWERS = frozenset({"annotations", "function_call", "refusal", "audio", RAW_PARTS})
-"""Message fields that describe an earlier answer and say nothing to the model."""
 
 # https://ai.google.dev/gemini-api/docs/generate-content/file-input-methods and the pages on images, audio and video
 MEDIA_TYPES: Mapping[str, str] = {
@@ -94,7 +92,7 @@ class Conversation:
 
     def _message(self, message: Message, at: int) -> None:
         for name, value in message.extra.items():
-            if value and name not in _SAID_OF_ANSWERS:
+            if value and name not in ANSWER_FIELDS:
                 self._unsupported.drop(f"messages[{at}].{name}")
         match message.role:
             case "system" | "developer":
@@ -151,8 +149,6 @@ class Conversation:
         if _inner(media).get("detail") not in (None, "auto"):
             self._unsupported.drop(f"{where}.detail", "send media_resolution for all images of the call")
 
-    # -- answers ------------------------------------------------------------------------------------------------------
-
     def _answer(self, message: Message, at: int) -> list[dict[str, Any]]:
         # Raw parts are what Google's own tools did before the answer was written, so they come first.
         parts: list[dict[str, Any]] = _raw_parts(message)
@@ -184,7 +180,7 @@ class Conversation:
         for name, value in call.extra.items():
             if name == "extra_content" and isinstance(value, dict):  # how Google's OpenAI endpoint hands it out
                 seal = seal or (value.get("google") or NOTHING).get("thought_signature")
-            elif value and name != "index":
+            elif value and name not in CALL_FIELDS:
                 self._unsupported.drop(f"{where}.{name}")
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": _args(call, where)}}
         if self._call_ids and call.id:
@@ -192,8 +188,6 @@ class Conversation:
         if seal:
             part["thoughtSignature"] = seal
         return part
-
-    # -- results ------------------------------------------------------------------------------------------------------
 
     def _result(self, message: Message, at: int) -> list[dict[str, Any]]:
         """The text goes under "output", the key the API reads results from: as text, since its own structures would
@@ -227,7 +221,9 @@ class Conversation:
 def _raw_parts(message: Message) -> list[dict[str, Any]]:
     """Other vendors' parts under the same field have a `type`; Gemini's have none."""
     kept = message.extra.get(RAW_PARTS)
-    return [dict(part) for part in kept if isinstance(part, dict) and "type" not in part] if kept else []
+    if not isinstance(kept, list):
+        return []
+    return [dict(part) for part in kept if isinstance(part, dict) and "type" not in part]
 
 
 def _where(at: int, i: int) -> str:
@@ -271,9 +267,6 @@ def _fits_in_result(part: Mapping[str, Any]) -> bool:
     """https://ai.google.dev/gemini-api/docs/function-calling, "Multimodal function responses": images and documents."""
     media_type = str((part.get("inlineData") or NOTHING).get("mimeType"))
     return media_type in ("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain")
-
-
-# -- media ------------------------------------------------------------------------------------------------------------
 
 
 def _media(media: Media, where: str) -> dict[str, Any]:

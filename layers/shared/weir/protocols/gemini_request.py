@@ -171,9 +171,6 @@ def _response_format(format: ResponseFormat, unsupported: Unsupported) -> dict[s
     return config
 
 
-# -- tools ------------------------------------------------------------------------------------------------------------
-
-
 def _tools(body: dict[str, Any], call: ChatCall, unsupported: Unsupported) -> None:
     declarations: list[dict[str, Any]] = []
     tools: list[dict[str, Any]] = []
@@ -244,9 +241,6 @@ def _allowed(fields: Mapping[str, Any]) -> dict[str, Any] | None:
     if not names or not all(isinstance(name, str) for name in names):
         return None
     return {"mode": "ANY" if allowed.get("mode") == "required" else "VALIDATED", "allowedFunctionNames": names}
-
-
-# -- parameters of Gemini's own ---------------------------------------------------------------------------------------
 
 
 def _extra(

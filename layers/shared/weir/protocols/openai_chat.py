@@ -26,7 +26,8 @@ from weir.domain.events import (
     collect,
 )
 from weir.protocols import jsonbytes, openai_request
-from weir.protocols.base import WireRequest, reading
+from weir.protocols.base import WireRequest, not_its_format, reading
+from weir.protocols.inline_thinking import InlineThinking
 from weir.protocols.openai_error import error_in_body, error_of
 from weir.protocols.openai_request import OpenAIDialect
 from weir.protocols.openai_usage import usage_of
@@ -66,6 +67,7 @@ _TOP = frozenset(
 )
 _CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "native_finish_reason", "text"})
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
+_SHOW_THINKING = frozenset({*_THINKING_FIELDS, "reasoning_details"})
 _MESSAGE = frozenset({"content", "tool_calls", "function_call", *_THINKING_FIELDS})
 
 
@@ -152,17 +154,21 @@ class OpenAIChatDecoder:
         self._calls: dict[int, _Calls] = {}
         self._open: dict[int, bool] = {}
         self._thinking_field: dict[int, str] = {}
+        self._inline: dict[int, InlineThinking] = {}
+        """Of the choices whose text may still begin with thinking, or is in the middle of it."""
         self._usage: dict[str, Any] | None = None
         self._ended = False
-
-    # -- a stream ---------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
         for event in self._sse.feed(data):
             if event.data == b"[DONE]":
                 yield from reading(self._end(), self._dialect.provider)
             elif not self._ended:
-                yield from reading(self._chunk(event.data), self._dialect.provider, event.data)
+                chunk = self._loads(event.data)
+                if (text := self._only_text(chunk)) is not None:
+                    yield text
+                else:
+                    yield from reading(self._chunk(chunk, event.data), self._dialect.provider, event.data)
 
     def close(self) -> Iterator[StreamEvent]:
         if self._ended:
@@ -171,8 +177,34 @@ class OpenAIChatDecoder:
             raise self._error_instead() or self._cut_off()
         yield from reading(self._end(), self._dialect.provider)
 
-    def _chunk(self, data: bytes) -> Iterator[StreamEvent]:
-        chunk = jsonbytes.loads(data)
+    def _loads(self, data: bytes) -> Any:
+        try:
+            return jsonbytes.loads(data)
+        except jsonbytes.InvalidJSON as exc:
+            raise not_its_format(exc, self._dialect.provider, data) from exc
+
+    def _only_text(self, chunk: Any) -> TextDelta | None:
+        """A piece of text for an open choice and nothing else, as nearly every chunk is. None sends it the long way."""
+        match chunk:
+            case {"choices": [{"delta": {"content": str() as text} as delta} as choice]} if text and len(delta) == 1:
+                index = choice.get("index")
+            case _:
+                return None
+        usual = (
+            self._open.get(index) is True
+            and index not in self._inline
+            and choice.get("finish_reason") is None
+            and choice.get("logprobs") is None
+            and choice.keys() <= _CHOICE
+            and chunk.keys() <= _TOP
+            and not chunk.get("usage")
+            and not chunk.get("error")
+            and chunk.get("system_fingerprint") in (None, self._fingerprint)
+            and chunk.get("service_tier") in (None, self._tier)
+        )
+        return TextDelta(index, text) if usual else None
+
+    def _chunk(self, chunk: Any, data: bytes) -> Iterator[StreamEvent]:
         if error := error_in_body(chunk, data, self._dialect.provider):
             raise error
         yield from self.reply(chunk, "delta")
@@ -184,6 +216,7 @@ class OpenAIChatDecoder:
             self._ended = True
             for index, unfinished in self._open.items():
                 if unfinished:  # [DONE] without a reason (Snowflake): whole, and not said why
+                    yield from self._text_is_over(index)
                     yield ChoiceFinished(index, None, None)
             yield Ended(self.usage)
 
@@ -206,8 +239,6 @@ class OpenAIChatDecoder:
             raw=self._sse.pending,
         )
 
-    # -- a piece of an answer, or all of it ----------------------------------------------------------------------------
-
     def reply(self, reply: Mapping[str, Any], member: str) -> Iterator[StreamEvent]:
         choices = reply.get("choices") or ()
         if described := self._described(reply):
@@ -223,6 +254,8 @@ class OpenAIChatDecoder:
             index = int(choice.get("index") or 0)
             if index not in self._open:
                 self._open[index] = True
+                if self._dialect.inline_thinking:
+                    self._inline[index] = InlineThinking(index)
             message = choice.get(member)
             logprobs = choice.get("logprobs")
             if logprobs is not None and not isinstance(logprobs, dict):
@@ -235,12 +268,14 @@ class OpenAIChatDecoder:
             if reason is not None and not isinstance(reason, str):
                 raise TypeError("finish_reason")
             if reason is not None and (reason or member == "message") and self._open[index]:
+                yield from self._text_is_over(index)
                 self._open[index] = False
                 raw = _word(choice.get("native_finish_reason")) or reason
                 if reason == "error":  # OpenRouter: the answer broke off at the provider behind it
                     raise self._broken_choice(choice, reply)
                 yield ChoiceFinished(index, FINISH_REASONS.get(reason), raw)
             elif member == "message":
+                yield from self._text_is_over(index)
                 self._open[index] = False
                 yield ChoiceFinished(index, None, None)
 
@@ -268,15 +303,18 @@ class OpenAIChatDecoder:
 
     def _message(self, index: int, message: Mapping[str, Any], logprobs: Any) -> Iterator[StreamEvent]:
         fields: dict[str, Any] | None = None
+        if index in self._inline and self._inline[index].undecided and _shows_thinking(message):
+            yield from self._text_is_over(index)  # whoever has a field for thinking does not write it into the text
         for name, value in message.items():
             if value is None or name == "role":
                 continue
             if name == "content" and isinstance(value, str):
                 if value or logprobs:
-                    yield TextDelta(index, value, logprobs)
+                    yield from self._text(index, value, logprobs)
                     logprobs = None
             elif name == "refusal":
                 if value:
+                    yield from self._text_is_over(index)
                     yield RefusalDelta(index, _text(value), logprobs)
                     logprobs = None
             elif name in _MESSAGE:
@@ -285,20 +323,37 @@ class OpenAIChatDecoder:
                 fields = fields or {}
                 fields[name] = value
         if logprobs is not None:
-            yield TextDelta(index, "", logprobs)
+            yield from self._text(index, "", logprobs)
         if fields:
             yield from self._shown_in_details(index, message)
             yield MessageFields(index, fields)
+
+    def _text(self, index: int, text: str, logprobs: Any) -> Iterator[StreamEvent]:
+        inline = self._inline.get(index)
+        if inline is None:
+            yield TextDelta(index, text, logprobs)
+            return
+        yield from inline.feed(text, logprobs)
+        if inline.over:
+            del self._inline[index]
+
+    def _text_is_over(self, index: int) -> Iterator[StreamEvent]:
+        """What comes now is no thinking in the text, and no text that was held back to see whether it is."""
+        if (inline := self._inline.pop(index, None)) is not None:
+            yield from inline.end()
 
     def _member(self, index: int, name: str, value: Any) -> Iterator[StreamEvent]:
         match name:
             case "content":
                 yield from self._content(index, value)
             case "tool_calls":
+                if value:
+                    yield from self._text_is_over(index)
                 for call in value:
                     yield from self._call(index, call)
             case "function_call":
                 if value.get("name") or value.get("arguments"):  # Snowflake fills every field with nothing
+                    yield from self._text_is_over(index)
                     yield from self._call(index, {"index": 0, "function": value})
             case _:
                 yield from self._thinking(index, name, value)
@@ -316,6 +371,7 @@ class OpenAIChatDecoder:
 
     def _content(self, index: int, content: Any) -> Iterator[StreamEvent]:
         """A list of parts (Mistral, Databricks), or an object (Cloudflare's JSON mode), in place of a text."""
+        yield from self._text_is_over(index)
         if isinstance(content, dict):
             yield TextDelta(index, jsonbytes.dumps(content).decode())
             return
@@ -366,6 +422,10 @@ class OpenAIChatDecoder:
 
 
 _CALL = frozenset({"index", "id", "type", "function"})
+
+
+def _shows_thinking(message: Mapping[str, Any]) -> bool:
+    return any(message.get(name) for name in _SHOW_THINKING)
 
 
 def _unnamed(fields: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:

@@ -29,12 +29,16 @@ _STATUS_OF_CODE: Mapping[str, int] = {
 """For errors inside a 200: the provider's own code or type -> the status it would have had."""
 
 
+_LONGEST_PLAIN_TEXT = 1000
+"""Characters. More is no message but a dump of something."""
+
+
 def error_of(status: int, headers: Mapping[str, str], body: bytes, provider: str) -> ProviderError:
-    """An HTTP error answer. A body that is not JSON (a proxy's HTML page) is kept raw and not shown."""
+    """An HTTP error answer. A body that is neither JSON nor plain text (a proxy's HTML page) is kept raw, not shown."""
     try:
         reply = jsonbytes.loads(body)
     except jsonbytes.InvalidJSON:
-        reply = None
+        reply = _plain_text(headers, body)
     words = _words(reply)
     return provider_error_class(status)(
         words.get("message") or f"{provider} answered with status {status}.",
@@ -46,6 +50,13 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, provider: str
         retry_after=headers.get("retry-after"),
         raw=body,
     )
+
+
+def _plain_text(headers: Mapping[str, str], body: bytes) -> str | None:
+    """SambaNova refuses a key in a line of plain text."""
+    if not headers.get("content-type", "").startswith("text/plain"):
+        return None
+    return " ".join(body.decode("utf-8", "replace").split())[:_LONGEST_PLAIN_TEXT]
 
 
 def error_in_body(reply: Mapping[str, Any], raw: bytes, provider: str) -> ProviderError | None:

@@ -1,5 +1,6 @@
 """A ChatCall as the body of a Chat Completions request."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,9 @@ from weir.domain.chat import (
 )
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
+from weir.protocols.answer_fields import ANSWER_FIELDS, CALL_FIELDS, without
 from weir.protocols.base import Unsupported
+from weir.protocols.openai_history import with_short_ids, with_tool_calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +33,13 @@ class OpenAIDialect:
     it. `thinking_field`: under which name it wants earlier thinking back in an assistant message; None: not at all.
     `stream_options`: whether it takes them; vendors that do not send usage with every stream unasked.
     `thinking_details`: whether it takes `reasoning_details` back, the list that holds the seals.
+    `own_fields`: which other fields of an answer (ANSWER_FIELDS, CALL_FIELDS) it takes back; the others are left out.
     `seed_field`: its name for `seed`.
     `metadata`: whether it takes OpenAI's `metadata` (elsewhere that word is only Weir's tags).
     `developer`: whether it knows the role "developer"; otherwise "system" is sent, which means the same to it.
+    `unsupported`: parameters that it has no field for. `functions`: whether it knows the deprecated form of tools.
+    `call_id_length`: how long the ids of tool calls must be, letters and digits only; None: as they come.
+    `inline_thinking`: whether its models may write their thinking into the text (see inline_thinking.py).
     `ends_with_done`: whether its streams always end with [DONE], so that one without it was cut off.
     """
 
@@ -41,13 +48,19 @@ class OpenAIDialect:
     reasoning: Literal["effort", "object", "none"] = "effort"
     thinking_field: str | None = "reasoning_content"
     thinking_details: bool = False
+    own_fields: frozenset[str] = frozenset()
     stream_options: bool = True
     seed_field: str = "seed"
     metadata: bool = False
     developer: bool = False
+    unsupported: frozenset[str] = frozenset()
+    functions: bool = True
+    call_id_length: int | None = None
+    inline_thinking: bool = True
     ends_with_done: bool = False
 
 
+_OPENROUTERS = re.compile(r"-v\d+$|^unknown$")
 _PLAIN = (
     "temperature",
     "top_p",
@@ -67,14 +80,19 @@ _PLAIN = (
 def render(call: ChatCall, dialect: OpenAIDialect) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The request body and the names of dropped parameters. Raises RequestInvalid for what cannot be expressed."""
     unsupported = Unsupported(call, dialect.provider)
+    messages = call.messages if dialect.functions else with_tool_calls(call.messages)
+    if dialect.call_id_length is not None:
+        messages = with_short_ids(messages, dialect.call_id_length)
     body: dict[str, Any] = {
         "model": call.model,
-        "messages": [_message(m, i, dialect, unsupported) for i, m in enumerate(call.messages)],
+        "messages": [_message(m, i, dialect, unsupported) for i, m in enumerate(messages)],
     }
     for name in _PLAIN:
         value = getattr(call, name)
-        if value is not None:
+        if value is not None and name not in dialect.unsupported:
             body[name] = value
+        elif value and not (name == "n" and value == 1):  # 0, false, {} and one answer ask for nothing
+            unsupported.drop(name)
     if call.seed is not None:
         body[dialect.seed_field] = call.seed
     _limit(body, call, dialect)
@@ -84,7 +102,7 @@ def render(call: ChatCall, dialect: OpenAIDialect) -> tuple[dict[str, Any], tupl
         body["stream"] = True
         if dialect.stream_options:  # usage is asked for always: the ledger wants it, the caller may not
             body["stream_options"] = {**call.stream_options, "include_usage": True}
-    _tools(body, call)
+    _tools(body, call, legacy=call.legacy_functions and dialect.functions)
     if call.response_format is not None:
         body["response_format"] = _response_format(call.response_format)
     if call.reasoning is not None:
@@ -122,8 +140,8 @@ def _reasoning(body: dict[str, Any], reasoning: Reasoning, dialect: OpenAIDialec
         unsupported.drop(f"reasoning.{name}")
 
 
-def _tools(body: dict[str, Any], call: ChatCall) -> None:
-    if call.legacy_functions:
+def _tools(body: dict[str, Any], call: ChatCall, *, legacy: bool) -> None:
+    if legacy:
         body["functions"] = [_function(tool) for tool in call.tools if isinstance(tool, Tool)]
         if call.tool_choice is not None:
             named = call.tool_choice.mode == "named"
@@ -186,10 +204,8 @@ def _message(message: Message, at: int, dialect: OpenAIDialect, unsupported: Uns
         _assistant(body, message, at, dialect, unsupported)
     else:
         body["content"] = _content(message.parts, message.listed, at, unsupported)
-    extra = message.extra
-    if "reasoning_details" in extra and not dialect.thinking_details:
-        extra = {name: value for name, value in extra.items() if name != "reasoning_details"}
-    body.update(extra)
+    if message.extra:
+        body.update(without(message.extra, ANSWER_FIELDS, dialect.own_fields | {"function_call"}))
     return body
 
 
@@ -203,15 +219,21 @@ def _assistant(
         match part:
             case ToolCall(id, name, arguments, _, extra):
                 function = {"name": name, "arguments": arguments}
-                calls.append({"id": id, "type": "function", "function": function, **extra})
+                own = without(extra, CALL_FIELDS, dialect.own_fields) if extra else extra
+                named = {"id": id} if id else {}
+                calls.append({**named, "type": "function", "function": function, **own})
             case Unknown(type="custom_tool_call", fields=fields):
                 calls.append(fields)
             case Thinking(text=text):
                 thinking.append(text)
+            case Refusal(text=text) if "refusal" not in dialect.own_fields:
+                content.append(Text(text))
             case Refusal(text=text) if not message.listed:
                 body["refusal"] = text
             case _:
                 content.append(part)
+    if isinstance(custom := message.extra.get("custom_tool_calls"), list):
+        calls += custom
     body["content"] = _content(tuple(content), message.listed, at, unsupported) if content else None
     if calls and "function_call" in message.extra:
         return  # the deprecated form, passed on as it came
@@ -219,12 +241,23 @@ def _assistant(
         body["tool_calls"] = calls
     elif not content and "refusal" not in body:
         body["content"] = ""
-    if (
-        thinking
-        and dialect.thinking_field is not None
-        and not (dialect.thinking_details and "reasoning_details" in message.extra)
-    ):
+    details = _own_details(message.extra.get("reasoning_details")) if dialect.thinking_details else []
+    if details:
+        body["reasoning_details"] = details
+    elif thinking and dialect.thinking_field is not None:
         body[dialect.thinking_field] = "".join(thinking)
+
+
+def _own_details(details: Any) -> list[Any]:
+    """OpenRouter's entries. Its formats bear a version ("anthropic-claude-v1"); those that Weir made for the seals of
+    other protocols are named like a provider, and nobody behind OpenRouter could verify them under that name."""
+    if not isinstance(details, list):
+        return []
+    return [
+        entry
+        for entry in details
+        if isinstance(entry, dict) and _OPENROUTERS.search(str(entry.get("format") or "unknown"))
+    ]
 
 
 def _content(parts: tuple[Part, ...], listed: bool, at: int, unsupported: Unsupported) -> Any:

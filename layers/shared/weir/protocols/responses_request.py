@@ -16,6 +16,7 @@ from weir.domain.chat import (
 )
 from weir.domain.completion import NOTHING, Refusal, Text, Thinking, ToolCall
 from weir.domain.errors import RequestInvalid
+from weir.protocols.answer_fields import ANSWER_FIELDS, CALL_FIELDS, without
 from weir.protocols.base import Unsupported
 from weir.protocols.responses_dialect import ResponsesDialect
 
@@ -35,11 +36,8 @@ _ABSENT: Mapping[str, tuple[Any, ...]] = {
 
 _CHAT_ONLY = frozenset({"modalities", "audio", "prediction", "web_search_options", "functions", "function_call"})
 _STATEFUL = ("store", "previous_response_id", "conversation", "background")
-_OF_AN_ANSWER = frozenset(
-    {"annotations", "audio", "citations", "content_parts", "function_call", "reasoning", "reasoning_content"}
-    | {"reasoning_details", "refusal"}
-)
-"""Message fields that only an answer has; clients send them back unread, and no input item has a place for them."""
+_OWN_FIELDS = frozenset({"custom_tool_calls", "phase", "provider_items"})
+_OWN_CALL_FIELDS = frozenset({"caller", "namespace"})
 
 
 def render(call: ChatCall, dialect: ResponsesDialect) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -254,7 +252,7 @@ class _Items:
         Where the provider's own items (searches, code runs) stood among the parts is not known any more; they come
         before the first call or else before the text.
         """
-        extra = {name: value for name, value in message.extra.items() if name not in _OF_AN_ANSWER}
+        extra = without(message.extra, ANSWER_FIELDS, _OWN_FIELDS)
         provided = [dict(item) for item in extra.pop("provider_items", None) or ()]
         custom = [self._custom_call(call) for call in extra.pop("custom_tool_calls", None) or ()]
         spoken: list[Text | Refusal] = []
@@ -290,7 +288,8 @@ class _Items:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         id = self._ids[call.name] = call.id or f"call_{call.name}"
-        return {"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments, **call.extra}
+        own = without(call.extra, CALL_FIELDS, _OWN_CALL_FIELDS)
+        return {"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments, **own}
 
     def _thought(self, thinking: Thinking) -> Iterator[dict[str, Any]]:
         """Nothing for another provider's thoughts, which mean nothing here, nor for those that cannot be proven."""

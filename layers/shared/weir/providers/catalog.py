@@ -7,9 +7,19 @@ from urllib.parse import quote
 
 from weir.domain.completion import NOTHING
 from weir.protocols.base import WireProtocol
+from weir.protocols.embedding import EmbeddingProtocol
 from weir.providers.access import KeyHeader
+from weir.providers.embedding_formats import (
+    MakeEmbedding,
+    bedrock_embeddings,
+    cohere_embeddings,
+    embeddings,
+    gemini_embeddings,
+)
 
 Environ = Mapping[str, str]
+OPENAI_FIELDS = frozenset({"audio", "refusal"})
+"""What of an answer OpenAI takes back under its own name."""
 MakeProtocol = Callable[[Environ], WireProtocol]
 """Imports a protocol and gives it its dialect; called when the first call needs it, so that no other call pays."""
 
@@ -21,7 +31,8 @@ class Provider:
     `base_url` means what it means in the vendor's own SDK; the protocol's path is appended to it. `tail` is what people
     also write at its end (`/v1`) although the path begins with it; it is then not sent twice.
     `apis` are the formats by the name that selects them in `provider/<api>/model`; "" is the usual one. `families`
-    sends model names by their beginnings to another than the usual one.
+    sends model names by their beginnings to another than the usual one. `embeddings` is the format of its embeddings,
+    None if it has none that we can ask for.
     `key`: the header that carries the key; "aws" is a signature, "google" a token or a key, "none" neither.
     `keyless`: works without a key. `bare` are the beginnings of model names that are routed here without `provider/`.
     `variable` begins its environment variables, `<variable>_API_KEY` and `<variable>_BASE_URL`.
@@ -38,6 +49,7 @@ class Provider:
     bare: tuple[str, ...] = ()
     variable: str
     models: str = "/models"
+    embeddings: MakeEmbedding | None = None
 
     def at(self, base_url: str) -> "Provider":
         """The same vendor at another address."""
@@ -151,9 +163,23 @@ def _azure_chat(environ: Environ) -> WireProtocol:
     version = azure_version(environ)
     by_deployment = f"/openai/deployments/{{model}}/chat/completions?api-version={quote(version)}"
     return OpenAIChat(
-        OpenAIDialect(provider="azure", metadata=True, developer=True, thinking_field=None, ends_with_done=True),
+        OpenAIDialect(
+            provider="azure",
+            metadata=True,
+            developer=True,
+            thinking_field=None,
+            own_fields=OPENAI_FIELDS,
+            inline_thinking=False,
+            ends_with_done=True,
+        ),
         "/openai/v1/chat/completions" if version == "v1" else by_deployment,
     )
+
+
+def _azure_embeddings(environ: Environ) -> EmbeddingProtocol:
+    version = azure_version(environ)
+    by_deployment = f"/openai/deployments/{{model}}/embeddings?api-version={quote(version)}"
+    return embeddings("azure", "/openai/v1/embeddings" if version == "v1" else by_deployment)(environ)
 
 
 def azure_version(environ: Environ) -> str:
@@ -172,7 +198,7 @@ def vertex_endpoint(environ: Environ) -> str:
     return f"https://{'' if location == 'global' else location + '-'}aiplatform.googleapis.com"
 
 
-_ROW = ("keyless", "bare", "tail", "models")
+_ROW = ("keyless", "bare", "tail", "models", "embeddings")
 
 
 def openai_like(
@@ -189,7 +215,18 @@ def openai_like(
     )
 
 
-DEMO = replace(openai_like("demo", "http://demo.invalid", keyless=True, models="", ends_with_done=True), key="none")
+DEMO = replace(
+    openai_like(
+        "demo",
+        "http://demo.invalid",
+        keyless=True,
+        models="",
+        embeddings=embeddings("demo", base64=False, tokens=False),
+        inline_thinking=False,
+        ends_with_done=True,
+    ),
+    key="none",
+)
 """Never leaves the process: providers/demo.py answers."""
 
 CATALOG: tuple[Provider, ...] = (
@@ -198,10 +235,13 @@ CATALOG: tuple[Provider, ...] = (
         "openai",
         "https://api.openai.com/v1",
         also={"responses": responses_of("OPENAI")},
-        bare=("gpt-", "chatgpt-", "o1", "o3", "o4"),
+        bare=("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-3-", "text-embedding-ada-"),
+        embeddings=embeddings("openai"),
         metadata=True,
         developer=True,
         thinking_field=None,
+        own_fields=OPENAI_FIELDS,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     Provider(
@@ -212,6 +252,7 @@ CATALOG: tuple[Provider, ...] = (
         tail="/openai/v1",
         variable="AZURE_OPENAI",
         models="",
+        embeddings=_azure_embeddings,
     ),
     Provider(
         name="anthropic",
@@ -231,6 +272,7 @@ CATALOG: tuple[Provider, ...] = (
         bare=("gemini-",),
         variable="GEMINI",
         models="/v1beta/models?pageSize=1000",
+        embeddings=gemini_embeddings,
     ),
     Provider(
         name="vertex",
@@ -248,14 +290,16 @@ CATALOG: tuple[Provider, ...] = (
         key="aws",
         variable="BEDROCK",
         models="",
+        embeddings=bedrock_embeddings,
     ),
     Provider(
         name="cohere",
         base_url="https://api.cohere.com",
         apis={"": _cohere, "v1": _cohere_v1},
-        bare=("command-", "c4ai-"),
+        bare=("command-", "c4ai-", "embed-"),
         variable="COHERE",
         models="/v1/models?page_size=1000",
+        embeddings=cohere_embeddings,
     ),
     openai_like(
         "groq",
@@ -271,6 +315,7 @@ CATALOG: tuple[Provider, ...] = (
         also={"responses": responses_of("DEEPSEEK")},
         bare=("deepseek-",),
         max_tokens_field="max_tokens",
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -279,11 +324,18 @@ CATALOG: tuple[Provider, ...] = (
         prefix="/v1",
         tail="/v1",
         bare=("mistral-", "ministral-", "magistral-", "codestral-", "devstral-", "pixtral-", "open-mi"),
+        embeddings=embeddings(
+            "mistral", "/v1/embeddings", tokens=False, user=False, dimensions_field="output_dimension"
+        ),
         max_tokens_field="max_tokens",
         seed_field="random_seed",
+        unsupported=frozenset({"user", "logit_bias", "service_tier"}),
+        functions=False,
+        call_id_length=9,
         metadata=True,
         stream_options=False,
         thinking_field=None,
+        inline_thinking=False,
         ends_with_done=True,
     ),
     openai_like(
@@ -291,17 +343,32 @@ CATALOG: tuple[Provider, ...] = (
         "https://api.x.ai/v1",
         also={"responses": responses_of("XAI")},
         bare=("grok-",),
+        inline_thinking=False,
         ends_with_done=True,
     ),
-    openai_like("together", "https://api.together.xyz/v1", max_tokens_field="max_tokens", ends_with_done=True),
-    openai_like("fireworks", "https://api.fireworks.ai/inference/v1", bare=("accounts/",), ends_with_done=True),
+    openai_like(
+        "together",
+        "https://api.together.xyz/v1",
+        embeddings=embeddings("together", base64=False, tokens=False, user=False, dimensions_field=None),
+        max_tokens_field="max_tokens",
+        ends_with_done=True,
+    ),
+    openai_like(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        bare=("accounts/",),
+        embeddings=embeddings("fireworks", base64=False),
+        ends_with_done=True,
+    ),
     openai_like(
         "openrouter",
         "https://openrouter.ai/api/v1",
         also={"responses": responses_of("OPENROUTER")},
+        embeddings=embeddings("openrouter"),
         reasoning="object",
         thinking_field="reasoning",
         thinking_details=True,
+        own_fields=OPENAI_FIELDS | {"images"},
         ends_with_done=True,
     ),
     openai_like("cerebras", "https://api.cerebras.ai", prefix="/v1", tail="/v1", thinking_field="reasoning"),
@@ -319,11 +386,12 @@ CATALOG: tuple[Provider, ...] = (
         "ollama",
         "http://localhost:11434/v1",
         keyless=True,
+        embeddings=embeddings("ollama", base64=False, tokens=False, user=False),
         max_tokens_field="max_tokens",
         thinking_field="reasoning",
         ends_with_done=True,
     ),
-    openai_like("vllm", "http://localhost:8000/v1", keyless=True, ends_with_done=True),
+    openai_like("vllm", "http://localhost:8000/v1", keyless=True, embeddings=embeddings("vllm"), ends_with_done=True),
 )
 
 
@@ -347,10 +415,43 @@ _OWN_RESPONSES = {
 """Servers that people name in the environment and whose Responses API is known to depart from OpenAI's."""
 
 
+_OWN_CHAT: Mapping[str, Mapping[str, Any]] = {
+    **{
+        key: {"ends_with_done": True, "inline_thinking": key in ("hyperbolic", "llamacpp", "mistralrs")}
+        for key in (
+            "cloudflare",
+            "copilot",
+            "databricks",
+            "doubleword",
+            "hyperbolic",
+            "llamacpp",
+            "mistralrs",
+            "venice",
+            "zai",
+        )
+    },
+    # both serve Claude behind this format and hand its signatures on
+    **{key: {"ends_with_done": True, "thinking_details": True} for key in ("snowflake", "vercel-gateway")},
+}
+"""The same for Chat Completions."""
+
+
 def own_provider(name: str, base_url: str) -> Provider:
     """A provider that the operator names in the environment; it speaks OpenAI's formats, to the letter."""
     known = _OWN_RESPONSES.get(name)
     also = responses_of(known) if known else responses(name, metadata=True, developer=True)
+    departures = {
+        "metadata": True,
+        "developer": True,
+        "inline_thinking": False,
+        "own_fields": OPENAI_FIELDS | {"extra_content"},  # Google's OpenAI endpoint wants its seals back in it
+        **_OWN_CHAT.get(name, NOTHING),
+    }
     return openai_like(
-        name, base_url.rstrip("/"), also={"responses": also}, keyless=True, metadata=True, developer=True
+        name,
+        base_url.rstrip("/"),
+        also={"responses": also},
+        keyless=True,
+        embeddings=embeddings(name),
+        **departures,
     )

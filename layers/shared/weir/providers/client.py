@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import httpx
 from weir import __version__
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, Completion
+from weir.domain.embedding import EmbeddingCall, Embeddings
 from weir.domain.errors import (
     MalformedReply,
     ProviderError,
@@ -22,11 +24,15 @@ from weir.domain.errors import (
 from weir.domain.events import StreamEvent
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
+from weir.protocols.embedding import WireReply
 from weir.providers.access import Access
 from weir.providers.catalog import Provider
-from weir.providers.registry import Target
+from weir.providers.registry import EmbeddingTarget, Target
 
 _USER_AGENT = f"weir/{__version__}"
+
+_AT_ONCE = 8
+"""Requests that one call for embeddings may have under way, where it takes several."""
 
 _HOP_HEADERS = frozenset(
     {
@@ -85,12 +91,54 @@ class ProviderClient:
         self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
     ) -> Completion:
         """A whole answer. Raises ProviderError; `exchange` then holds what had come."""
-        async with self._answer(target, call, exchange, headers) as response:
+        response = await self._ask(target, call, exchange, headers)
+        try:
             await _read(response, exchange, target.provider.name)
+        finally:
+            await response.aclose()
         reply = exchange.reply or b""
         if response.status_code >= 400:
             raise _refusal(target, response, reply)
         return target.protocol.parse(reply)
+
+    async def embed(
+        self, target: EmbeddingTarget, call: EmbeddingCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
+    ) -> Embeddings:
+        """A vector for each input. Raises ProviderError; `exchange` then holds what had come.
+
+        Several requests' answers are lines of the exchange; after one that fails no more are begun.
+        """
+        wires = target.protocol.render(call)
+        exchange.dropped = wires[0].dropped
+        replies: list[WireReply] = []
+        for at in range(0, len(wires), _AT_ONCE):
+            asked = [(wire, Exchange()) for wire in wires[at : at + _AT_ONCE]]
+            work = [self._embed(target, wire, part, headers) for wire, part in asked]
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+            for _, part in asked:
+                if part.status is not None:
+                    exchange.status = part.status
+                    exchange.chunks += [b"\n", *part.chunks] if exchange.chunks else part.chunks
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                replies.append(outcome)
+        return target.protocol.parse(replies)
+
+    async def _embed(
+        self, target: EmbeddingTarget, wire: WireRequest, exchange: Exchange, headers: Mapping[str, str]
+    ) -> WireReply:
+        provider, body = target.provider, jsonbytes.dumps(wire.body)
+        request = await self._request("POST", provider, target.access, wire.path, body, _headers(wire, headers))
+        response = await self._send(request, exchange, provider.name)
+        try:
+            await _read(response, exchange, provider.name)
+        finally:
+            await response.aclose()
+        reply = exchange.reply or b""
+        if response.status_code >= 400:
+            raise _refusal(target, response, reply)
+        return WireReply(reply, response.headers)
 
     @asynccontextmanager
     async def stream(
@@ -100,22 +148,23 @@ class ProviderClient:
 
         Raises ProviderError, before the first events or between later ones.
         """
-        async with self._answer(target, call, exchange, headers) as response:
+        response = await self._ask(target, call, exchange, headers)
+        try:
             if response.status_code >= 400:
                 await _read(response, exchange, target.provider.name)
                 raise _refusal(target, response, exchange.reply or b"")
             yield _events(response, exchange, target.protocol.decoder(), target.provider.name)
+        finally:
+            await response.aclose()
 
-    @asynccontextmanager
-    async def _answer(
+    async def _ask(
         self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str]
-    ) -> AsyncIterator[httpx.Response]:
+    ) -> httpx.Response:
         wire = target.protocol.render(call)
         exchange.dropped = wire.dropped
         body = jsonbytes.dumps(wire.body)
         request = await self._request("POST", target.provider, target.access, wire.path, body, _headers(wire, headers))
-        async with self._sent(request, exchange, target.provider.name) as response:
-            yield response
+        return await self._send(request, exchange, target.provider.name)
 
     async def _request(
         self, method: str, provider: Provider, access: Access, path: str, body: bytes, headers: Mapping[str, str]
@@ -126,15 +175,18 @@ class ProviderClient:
         else:
             proof = access.headers(method, url, headers, body, self._now())
         extensions = {"timeout": self._timeout}
-        return httpx.Request(method, url, headers={**headers, **proof}, content=body, extensions=extensions)
+        return httpx.Request(method, _parsed(url), headers={**headers, **proof}, content=body, extensions=extensions)
 
     async def get_json(self, provider: Provider, access: Access, path: str, timeout_s: float) -> Any:
         """What `GET` of a path answers. Raises ProviderError."""
         exchange = Exchange()
         request = await self._request("GET", provider, access, path, b"", {"accept": "application/json"})
         request.extensions["timeout"] = httpx.Timeout(timeout_s).as_dict()
-        async with self._sent(request, exchange, provider.name) as response:
+        response = await self._send(request, exchange, provider.name)
+        try:
             await _read(response, exchange, provider.name)
+        finally:
+            await response.aclose()
         if response.status_code != 200:
             raise provider_error_class(response.status_code)(
                 f"{provider.name} answered with status {response.status_code}.", provider=provider.name
@@ -144,8 +196,8 @@ class ProviderClient:
         except jsonbytes.InvalidJSON as exc:
             raise MalformedReply(f"{provider.name} sent something else than JSON.", provider=provider.name) from exc
 
-    @asynccontextmanager
-    async def _sent(self, request: httpx.Request, exchange: Exchange, provider: str) -> AsyncIterator[httpx.Response]:
+    async def _send(self, request: httpx.Request, exchange: Exchange, provider: str) -> httpx.Response:
+        """The answer from its first line on; whoever gets it closes it."""
         try:
             response = await self._local.get(provider, self._transport).handle_async_request(request)
         except httpx.TimeoutException as exc:
@@ -153,10 +205,13 @@ class ProviderClient:
         except httpx.HTTPError as exc:
             raise ProviderUnavailable(f"{provider} could not be reached.", provider=provider) from exc
         exchange.status = response.status_code
-        try:
-            yield response
-        finally:
-            await response.aclose()
+        return response
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """Most calls of a process go to few addresses, and reading one takes longer than decoding a chunk."""
+    return httpx.URL(url)
 
 
 def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
@@ -200,5 +255,5 @@ def _broken(exc: httpx.HTTPError, provider: str) -> ProviderError:
     return MalformedReply(f"{provider} broke off before its answer was complete.", provider=provider)
 
 
-def _refusal(target: Target, response: httpx.Response, body: bytes) -> ProviderError:
+def _refusal(target: Target | EmbeddingTarget, response: httpx.Response, body: bytes) -> ProviderError:
     return target.protocol.error(response.status_code, response.headers, body)

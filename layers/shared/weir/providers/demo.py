@@ -1,9 +1,12 @@
-"""`demo/echo`: a provider that needs no network. It says that it is a demo, and answers in OpenAI's format.
+"""`demo/echo`: a provider that needs no network. It says that it is a demo, and answers in OpenAI's formats.
 
 With tools it calls the first one (or the named one) once, with arguments made up to fit the schema; with a JSON schema
-it answers a value that fits. Token counts are counted words.
+it answers a value that fits. Token counts are counted words. A text's vector is made of its hash: of unit length, the
+same every time, and without a meaning.
 """
 
+import hashlib
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -12,6 +15,8 @@ import httpx
 from weir.protocols import jsonbytes
 
 _CREATED = 1_750_000_000
+_DIMENSIONS = 8
+_MOST_DIMENSIONS = 4096
 
 
 class DemoTransport(httpx.AsyncBaseTransport):
@@ -19,6 +24,9 @@ class DemoTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = jsonbytes.loads(await request.aread())
+        if request.url.path.endswith("/embeddings"):
+            status, answer = _embeddings(body)
+            return httpx.Response(status, headers={"content-type": "application/json"}, content=jsonbytes.dumps(answer))
         if body.get("stream"):
             return httpx.Response(
                 200, headers={"content-type": "text/event-stream"}, stream=_Stream(list(_events(body)))
@@ -35,6 +43,29 @@ class _Stream(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
             yield chunk
+
+
+def _embeddings(body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    texts, dimensions = body["input"], body.get("dimensions", _DIMENSIONS)
+    if dimensions > _MOST_DIMENSIONS:
+        message = f"The demo's vectors have at most {_MOST_DIMENSIONS} dimensions."
+        return 400, {
+            "error": {"message": message, "type": "invalid_request_error", "param": "dimensions", "code": None}
+        }
+    words = sum(len(text.split()) for text in texts)
+    vectors = [_vector(text, dimensions) for text in texts]
+    return 200, {
+        "object": "list",
+        "data": [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(vectors)],
+        "model": "echo",
+        "usage": {"prompt_tokens": words, "total_tokens": words},
+    }
+
+
+def _vector(text: str, dimensions: int) -> list[float]:
+    raw = [byte - 127.5 for byte in hashlib.shake_256(text.encode()).digest(dimensions)]
+    length = math.hypot(*raw)
+    return [round(number / length, 6) for number in raw]
 
 
 def _completion(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from weir.domain.errors import ModelUnknown, ProviderAuthFailed
+from weir.domain.errors import ModelUnknown, ProviderAuthFailed, RequestInvalid
 from weir.protocols.base import WireProtocol
+from weir.protocols.embedding import EmbeddingProtocol
 from weir.providers.access import Access, KeyAccess, google_access
 from weir.providers.catalog import CATALOG, DEMO, Environ, Provider, named, own_provider, vertex_endpoint, vertex_place
 
@@ -23,6 +24,16 @@ class Target:
     access: Access
 
 
+@dataclass(frozen=True, slots=True)
+class EmbeddingTarget:
+    """A Target for embeddings."""
+
+    provider: Provider
+    protocol: EmbeddingProtocol
+    model: str
+    access: Access
+
+
 class Registry:
     """Built once from the environment; docs/providers.md says how."""
 
@@ -31,6 +42,7 @@ class Registry:
         self._keys = dict(keys)
         self._environ = environ
         self._protocols: dict[tuple[str, str], WireProtocol] = {}
+        self._embeddings: dict[str, EmbeddingProtocol] = {}
         self._aws: Access | None = None
 
     @classmethod
@@ -89,6 +101,19 @@ class Registry:
         provider, model = self._named(name)
         api, rest = provider.split(model)
         return Target(provider, self._protocol(provider, api), rest, self.access(provider, keys.get(provider.name)))
+
+    def resolve_embedding(self, name: str, keys: Mapping[str, str]) -> EmbeddingTarget:
+        """As `resolve`, for embeddings. Raises RequestInvalid when the provider has none that we can ask for."""
+        provider, model = self._named(name)
+        if provider.embeddings is None:
+            raise RequestInvalid(
+                f"Weir cannot ask {provider.name} for embeddings.", param="model", code="unsupported_endpoint"
+            )
+        protocol = self._embeddings.get(provider.name)
+        if protocol is None:
+            protocol = self._embeddings[provider.name] = provider.embeddings(self._environ)
+        rest = provider.split(model)[1]
+        return EmbeddingTarget(provider, protocol, rest, self.access(provider, keys.get(provider.name)))
 
     def _protocol(self, provider: Provider, api: str) -> WireProtocol:
         protocol = self._protocols.get((provider.name, api))

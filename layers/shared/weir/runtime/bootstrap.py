@@ -18,6 +18,7 @@ from weir.services.defaults import Defaults
 if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
+    from weir.services.embed import Embedder
 
 WORKSPACE = "default"
 """The workspace of the key in WEIR_API_KEY."""
@@ -48,7 +49,7 @@ def bootstrap(environ: Mapping[str, str]) -> Runtime:
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
-    ledger, configurations = open_ledger(settings)
+    ledger, configurations = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
@@ -76,7 +77,11 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDS))
 
 
-def open_ledger(settings: Settings) -> tuple[Ledger, Configurations]:
+def open_ledger(settings: Settings) -> Ledger:
+    return open_stores(settings)[0]
+
+
+def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
     """The engine that the settings name. Engines are imported only when they are used."""
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
@@ -96,12 +101,13 @@ def open_ledger(settings: Settings) -> tuple[Ledger, Configurations]:
     return ledger, Configurations(SQLiteConfigStore(path))
 
 
-def completions(runtime: Runtime) -> "Completions":
-    """The completion service with its provider client; only the functions that call providers import it."""
+def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
+    """The services that call providers, with one client; only the functions that need them import them."""
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
     from weir.services.attempt import Recorder
     from weir.services.complete import Completions
+    from weir.services.embed import Embedder
 
     registry = Registry.from_environ(runtime.environ)
     recorder = Recorder(
@@ -112,7 +118,8 @@ def completions(runtime: Runtime) -> "Completions":
         clock=time.perf_counter,
     )
     client = open_client(runtime.settings)
-    return Completions(registry, client, recorder, ModelList(registry, client, time.monotonic))
+    models = ModelList(registry, client, time.monotonic)
+    return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
 
 
 def open_client(settings: Settings) -> "ProviderClient":

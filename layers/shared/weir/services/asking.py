@@ -1,18 +1,23 @@
 """From a caller's body to an Ask: the one way for every completion dialect."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
+from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
+from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
+from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import with_defaults
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
-from weir.services.attempt import Ask
+from weir.services.attempt import Ask, Call
 from weir.services.defaults import Defaults
+
+Params = TypeVar("Params", ChatParams, EmbeddingParams)
 
 
 async def ask_openai(
@@ -23,15 +28,19 @@ async def ask_openai(
     defaults: Defaults,
     *,
     tags_only: bool = False,
-) -> Ask:
+) -> Ask[ChatCall]:
     """The body of the OpenAI routes. `tags_only`: `metadata` are tags there, never OpenAI's parameter of that name.
 
-    Raises RequestInvalid or LedgerUnavailable, as does `ask_maitai`. `secrets` are those of the process and the
-    caller's own key.
+    Raises RequestInvalid or LedgerUnavailable, as do the others. `secrets` are those of the process and the caller's
+    own key.
     """
     request = validated(ChatCompletionBody, body)
     metadata = None if tags_only else request.metadata
-    return await _ask(request, request, raw, body, principal, secrets, defaults, metadata=metadata)
+
+    def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
+        return to_call(params, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
+
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults)
 
 
 async def ask_maitai(
@@ -41,27 +50,56 @@ async def ask_maitai(
     secrets: frozenset[str],
     defaults: Defaults,
     request_id: str | None = None,
-) -> Ask:
+) -> Ask[ChatCall]:
     """Maitai's envelope. `request_id` is the caller's X-Request-ID, clean of keys; one in the body comes first."""
     request = validated(SerializedBody, body)
+    where = "params."
+
+    def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
+        return to_call(params, model, where=where, drop_unsupported=bool(tags.drop_unsupported))
+
+    params = request.params
     return await _ask(
-        request, request.params, raw, body, principal, secrets, defaults, where="params.", request_id=request_id
+        request,
+        params,
+        call,
+        raw,
+        body,
+        principal,
+        secrets,
+        defaults,
+        with_defaults,
+        where=where,
+        request_id=request_id,
     )
+
+
+async def ask_embeddings(
+    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], defaults: Defaults
+) -> Ask[EmbeddingCall]:
+    """The body of the embedding routes. `metadata` are tags there. An application's model is for completions."""
+    request = validated(EmbeddingBody, body)
+
+    def call(params: EmbeddingParams, model: str, tags: CallTags) -> EmbeddingCall:
+        return to_embedding_call(params, model, drop_unsupported=bool(tags.drop_unsupported))
+
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params)
 
 
 async def _ask(
     tags: CallTags,
-    params: ChatParams,
+    params: Params,
+    call: Callable[[Params, str, CallTags], Call],
     raw: bytes,
     body: Mapping[str, Any],
     principal: Principal,
     secrets: frozenset[str],
     defaults: Defaults,
+    filled: Callable[[Params, Mapping[str, Any]], Params],
     *,
     where: str = "",
-    metadata: Mapping[str, Any] | None = None,
     request_id: str | None = None,
-) -> Ask:
+) -> Ask[Call]:
     keys = provider_keys(body)
     secrets = secrets | set(keys.values())
     if params.model is not None and holds_any(params.model, secrets):
@@ -80,7 +118,7 @@ async def _ask(
         config = NOTHING
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
     if config:
-        params = with_defaults(params, config)
+        params = filled(params, config)
     if params.model is None:
         raise RequestInvalid(
             f"'{where}model' is required: no default model is configured for this call.",
@@ -89,9 +127,7 @@ async def _ask(
         )
     caller_id = tags.request_id or request_id or None
     return Ask(
-        call=to_call(
-            params, params.model, where=where, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported)
-        ),
+        call=call(params, params.model, tags),
         model=params.model,
         workspace=principal.workspace,
         environment=principal.environment,
@@ -116,7 +152,7 @@ def _text(value: str | int | None) -> str | None:
     return str(value) if value is not None and value != "" else None
 
 
-def _headers(params: ChatParams, where: str) -> Mapping[str, str]:
+def _headers(params: ChatParams | EmbeddingParams, where: str) -> Mapping[str, str]:
     headers = params.extra_headers or NOTHING
     for name, value in headers.items():
         if not isinstance(value, str) or not (name + value).isascii() or not (name + value).isprintable():

@@ -4,18 +4,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from weir.domain.chat import ChatCall
-from weir.domain.completion import NOTHING, Completion, Usage
+from weir.domain.completion import NOTHING, FinishReason, Usage
+from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, ProviderError
 from weir.domain.record import Environment, Failure, Outcome, Payload, Record
-from weir.http.chat_reply import completion_body
 from weir.http.errors import status_of
 from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
-from weir.protocols import jsonbytes
 from weir.providers.client import Exchange
+from weir.providers.registry import EmbeddingTarget, Target
 from weir.services.cost import cost_of_answer
 
 if TYPE_CHECKING:
@@ -29,9 +29,12 @@ _FAILURE_LENGTH = 500
 CALLER_GONE = 499
 """The status of a call whose caller hung up; no HTTP standard has one, this number is in wide use."""
 
+Call = TypeVar("Call", ChatCall, EmbeddingCall)
+Place = TypeVar("Place", Target, EmbeddingTarget)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Generic[Call]):
     """One caller's wish: the call, whose it is, and what of it is to be kept.
 
     `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
@@ -39,7 +42,7 @@ class Ask:
     the provider.
     """
 
-    call: ChatCall
+    call: Call
     model: str
     workspace: str
     environment: Environment
@@ -59,11 +62,11 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Attempt:
+class Attempt(Generic[Call]):
     """What is known of a call while it runs; becomes its Record."""
 
     id: str
-    ask: Ask
+    ask: Ask[Call]
     accepted_at: datetime
     begun: float
     provider: str | None = None
@@ -71,8 +74,37 @@ class Attempt:
     first_token_ms: float | None = None
     latency_ms: float | None = None
 
+    def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
+        """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
+        ask = self.ask
+        try:
+            target = resolve(ask.model, ask.provider_keys)
+        except ProviderError as exc:
+            self.provider = exc.provider
+            raise
+        self.provider = target.provider.name
+        self.ask = replace(ask, call=replace(ask.call, model=target.model))
+        return target
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the caller allowed to be dropped and was, as it is told; known once the provider has been asked."""
+        return tuple(f"{name} was left out: {self.provider} cannot take it" for name in self.exchange.dropped)
+
     def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
         return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What is kept of an answer, whole or in part. `body` is what the caller gets, or would have got, as JSON."""
+
+    body: bytes
+    model: str | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    reason: FinishReason | None = None
+    raw_reason: str | None = None
 
 
 class Recorder:
@@ -94,38 +126,37 @@ class Recorder:
         self._secrets = secrets
         self._now, self._new_id, self._clock = now, new_id, clock
 
-    def begin(self, ask: Ask) -> Attempt:
+    def begin(self, ask: Ask[Call]) -> Attempt[Call]:
         accepted_at = self._now()
         return Attempt(self._new_id(accepted_at), ask, accepted_at, self._clock())
 
-    def elapsed_ms(self, attempt: Attempt) -> float:
+    def elapsed_ms(self, attempt: Attempt[Call]) -> float:
         return round((self._clock() - attempt.begun) * 1000, 3)
 
-    async def keep(self, attempt: Attempt, completion: Completion) -> tuple[bytes, Record, bool]:
-        """The answer's chat.completion body, its record, and whether that is durable now."""
+    async def keep(self, attempt: Attempt[Call], answered: Answered) -> tuple[Record, bool]:
+        """The record, and whether it is durable now."""
         attempt.latency_ms = self.elapsed_ms(attempt)
-        body = self._body(attempt, completion)
-        record = _record(attempt, completion)
-        return body, record, await self._put(attempt, record, body)
+        record = _record(attempt, answered)
+        return record, await self._put(attempt, record, answered.body)
 
     async def keep_failure(
-        self, attempt: Attempt, exc: ProviderError, partial: Completion | None = None, outcome: Outcome = "error"
+        self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
         attempt.latency_ms = self.elapsed_ms(attempt)
         shown = self._without_secrets(exc, attempt.ask)
         failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
         record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
-        await self._put(attempt, record, self._body(attempt, partial) if partial is not None else None)
+        await self._put(attempt, record, partial.body if partial is not None else None)
         return shown
 
-    async def keep_abandoned(self, attempt: Attempt, partial: Completion | None) -> None:
+    async def keep_abandoned(self, attempt: Attempt[Call], partial: Answered | None) -> None:
         attempt.latency_ms = self.elapsed_ms(attempt)
         failure = Failure("CallerGone", "The caller hung up before the answer was complete.")
         record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
-        await self._put(attempt, record, self._body(attempt, partial) if partial is not None else None)
+        await self._put(attempt, record, partial.body if partial is not None else None)
 
-    async def _put(self, attempt: Attempt, record: Record, response: bytes | None) -> bool:
+    async def _put(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
         secrets = self._secrets | attempt.ask.secrets
         reply = attempt.exchange.reply
@@ -142,20 +173,7 @@ class Recorder:
             return False
         return True
 
-    def _body(self, attempt: Attempt, completion: Completion) -> bytes:
-        call = attempt.ask.call
-        return jsonbytes.dumps(
-            completion_body(
-                completion,
-                id=f"chatcmpl-{attempt.id}",
-                created=int(attempt.accepted_at.timestamp()),
-                model=call.model,
-                legacy=call.legacy_functions,
-                summary=call.reasoning is not None and call.reasoning.summary,
-            )
-        )
-
-    def _without_secrets(self, exc: ProviderError, ask: Ask) -> ProviderError:
+    def _without_secrets(self, exc: ProviderError, ask: Ask[Call]) -> ProviderError:
         secrets = self._secrets | ask.secrets
 
         def clean(text: str | None) -> str | None:
@@ -173,20 +191,18 @@ class Recorder:
 
 
 def _record(
-    attempt: Attempt,
-    completion: Completion | None,
+    attempt: Attempt[Call],
+    answered: Answered | None,
     *,
     outcome: Outcome = "complete",
     failure: Failure | None = None,
     status: int = 200,
 ) -> Record:
     ask = attempt.ask
-    choice = completion.choices[0] if completion is not None and completion.choices else None
-    usage = completion.usage if completion is not None else None
+    usage = answered.usage if answered is not None else None
     cost = None
-    if completion is not None and usage is not None:
-        cost = attempt.computed_cost(usage, completion.model, completion.service_tier)
-    dropped = tuple(f"{name} was left out: {attempt.provider} cannot take it" for name in attempt.exchange.dropped)
+    if answered is not None and usage is not None:
+        cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
     return Record(
         id=attempt.id,
         workspace=ask.workspace,
@@ -203,13 +219,13 @@ def _record(
         customer_identifier=ask.customer_identifier,
         provider=attempt.provider,
         model=ask.model,
-        answered_model=completion.model if completion is not None else None,
+        answered_model=answered.model if answered is not None else None,
         stream=ask.call.stream,
         status_code=status,
         outcome=outcome,
         failure=failure,
-        finish_reason=choice.reason if choice is not None else None,
-        raw_finish_reason=choice.raw_reason if choice is not None else None,
+        finish_reason=answered.reason if answered is not None else None,
+        raw_finish_reason=answered.raw_reason if answered is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
         claimed_cost=usage.cost if usage is not None else None,
         computed_cost=cost.dollars if cost is not None else None,
@@ -217,5 +233,5 @@ def _record(
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
-        warnings=ask.warnings + dropped,
+        warnings=ask.warnings + attempt.left_out,
     )

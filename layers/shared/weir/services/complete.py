@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from weir.domain.chat import ChatCall
 from weir.domain.completion import Completion
 from weir.domain.errors import MalformedReply, ProviderError
 from weir.domain.events import Collector, Described, Started, StreamEvent
 from weir.domain.record import Record
+from weir.http.chat_reply import completion_body
+from weir.protocols import jsonbytes
 from weir.providers.client import ProviderClient
 from weir.providers.models import ModelList
-from weir.providers.registry import Registry, Target
-from weir.services.attempt import Ask, Attempt, Recorder
+from weir.providers.registry import Registry
+from weir.services.attempt import Answered, Ask, Attempt, Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +35,25 @@ class Completions:
         self._client = client
         self._recorder = recorder
 
-    def begin(self, ask: Ask) -> Attempt:
+    def begin(self, ask: Ask[ChatCall]) -> Attempt[ChatCall]:
         return self._recorder.begin(ask)
 
-    async def complete(self, attempt: Attempt) -> Answer:
+    async def complete(self, attempt: Attempt[ChatCall]) -> Answer:
         """The whole answer, its record durable. Raises ProviderError; the failed call is a record then, too.
 
         Raises RequestInvalid (ModelUnknown among them) for a call that cannot be made; nothing is kept of it.
         """
         try:
-            target = _target(self._registry, attempt)
+            target = attempt.aim(self._registry.resolve)
             ask = attempt.ask
             completion = await self._client.complete(target, ask.call, attempt.exchange, ask.headers)
         except ProviderError as exc:
             raise await self._recorder.keep_failure(attempt, exc) from exc
-        body, record, stored = await self._recorder.keep(attempt, completion)
-        return Answer(completion, body, record, stored)
+        answered = _answered(attempt, completion)
+        record, stored = await self._recorder.keep(attempt, answered)
+        return Answer(completion, answered.body, record, stored)
 
-    async def stream(self, attempt: Attempt) -> "AnswerStream":
+    async def stream(self, attempt: Attempt[ChatCall]) -> "AnswerStream":
         """An answer that has begun; raises as `complete` does if it fails before its first event."""
         stream = AnswerStream(attempt, self._recorder)
         await stream.open(self._registry, self._client)
@@ -62,7 +66,7 @@ class AnswerStream:
     `aclose` before the end says that the caller is gone: the provider is cut off, and the record says so.
     """
 
-    def __init__(self, attempt: Attempt, recorder: Recorder) -> None:
+    def __init__(self, attempt: Attempt[ChatCall], recorder: Recorder) -> None:
         self.attempt = attempt
         self._recorder = recorder
         self._collector = Collector()
@@ -75,7 +79,7 @@ class AnswerStream:
     async def open(self, registry: Registry, client: ProviderClient) -> None:
         attempt = self.attempt
         try:
-            target = _target(registry, attempt)
+            target = attempt.aim(registry.resolve)
             ask = attempt.ask
             self._rest = await self._connection.enter_async_context(
                 client.stream(target, ask.call, attempt.exchange, ask.headers)
@@ -100,7 +104,7 @@ class AnswerStream:
             raise await self._failed(exc) from exc
         self.ending = True
         await self._connection.aclose()
-        await self._recorder.keep(self.attempt, self._collector.completion())
+        await self._recorder.keep(self.attempt, _answered(self.attempt, self._collector.completion()))
 
     async def aclose(self) -> None:
         """End the answer. If it had not ended by itself, the caller is gone."""
@@ -123,19 +127,28 @@ class AnswerStream:
         return await self._recorder.keep_failure(self.attempt, exc, partial, "cut_off" if broke_off else "error")
 
     @property
-    def _partial(self) -> Completion | None:
+    def _partial(self) -> Answered | None:
         partial = self._collector.completion()
-        return partial if partial.choices else None
+        return _answered(self.attempt, partial) if partial.choices else None
 
 
-def _target(registry: Registry, attempt: Attempt) -> Target:
-    """Where the call goes, noted in the attempt. Raises ModelUnknown or ProviderAuthFailed."""
-    ask: Ask = attempt.ask
-    try:
-        target = registry.resolve(ask.model, ask.provider_keys)
-    except ProviderError as exc:
-        attempt.provider = exc.provider
-        raise
-    attempt.provider = target.provider.name
-    attempt.ask = replace(ask, call=replace(ask.call, model=target.model))
-    return target
+def _answered(attempt: Attempt[ChatCall], completion: Completion) -> Answered:
+    call = attempt.ask.call
+    body = completion_body(
+        completion,
+        id=f"chatcmpl-{attempt.id}",
+        created=int(attempt.accepted_at.timestamp()),
+        model=call.model,
+        legacy=call.legacy_functions,
+        summary=call.reasoning is not None and call.reasoning.summary,
+        warnings=attempt.left_out,
+    )
+    choice = completion.choices[0] if completion.choices else None
+    return Answered(
+        jsonbytes.dumps(body),
+        completion.model,
+        completion.usage,
+        completion.service_tier,
+        choice.reason if choice is not None else None,
+        choice.raw_reason if choice is not None else None,
+    )

@@ -1,20 +1,17 @@
-"""Request logs: keep one, read one back, list the newest."""
+"""Request logs: keep them, read one back, annotate it."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from weir.domain.errors import NotFound
+from weir.domain.annotation import Annotation
+from weir.domain.errors import LedgerUnavailable, NotFound
 from weir.domain.record import Environment, Payload, Record
 from weir.http.request_logs import LogBody, called_at, to_record
 from weir.ledger.ledger import Ledger
 from weir.services.cost import reckoned
 from weir.services.keep import keep_once
-
-SCAN_LIMIT = 20_000
-"""Records looked at for one page. Where few of them match, the page is short and its cursor leads on."""
-
-_CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +23,12 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """`matched` counts the records that match, up to the page's end, and one more if there is one.
+class ToKeep:
+    """One log of several: `request` is the scrubbed text to keep."""
 
-    `following` is the id below which the next page begins; None at the end.
-    """
-
-    records: tuple[Record, ...]
-    matched: int
-    following: str | None
+    body: LogBody
+    request: bytes
+    caller_id: str | None
 
 
 class Logs:
@@ -63,6 +57,24 @@ class Logs:
         kept = await keep_once(self._ledger, record, Payload(request))
         return Logged(kept.id, replace(record, id=kept.id) if kept.new else None)
 
+    async def keep_all(
+        self, logs: Sequence[ToKeep], *, workspace: str, environment: Environment
+    ) -> list[Logged | LedgerUnavailable]:
+        """All at once, so that the engine commits them together; the result of each, in their order."""
+        found = await asyncio.gather(
+            *(
+                self.keep(log.body, log.request, workspace=workspace, environment=environment, caller_id=log.caller_id)
+                for log in logs
+            ),
+            return_exceptions=True,
+        )
+        results: list[Logged | LedgerUnavailable] = []
+        for result in found:
+            if isinstance(result, BaseException) and not isinstance(result, LedgerUnavailable):
+                raise result
+            results.append(result)
+        return results
+
     async def read(self, workspace: str, id: str) -> tuple[Record, Payload]:
         """By our id or the caller's. Raises NotFound."""
         found = await self._ledger.get(workspace, id)
@@ -70,31 +82,9 @@ class Logs:
             raise NotFound("Not found.")
         return found
 
-    async def newest(
-        self,
-        workspace: str,
-        *,
-        size: int,
-        skip: int = 0,
-        before: str | None = None,
-        since: str | None = None,
-        environment: Environment | None = None,
-    ) -> Page:
-        """Newest first: ids below `before`, from `since` on; only those of `environment` if it is given."""
-        wanted = skip + size + 1
-        matching: list[Record] = []
-        scanned, more = 0, True
-        while more and len(matching) < wanted and scanned < SCAN_LIMIT:
-            limit = min(wanted - len(matching) if not scanned else _CHUNK, _CHUNK)
-            chunk = await self._ledger.newest(workspace, limit=limit, before=before)
-            within = [record for record in chunk if since is None or record.id >= since]
-            matching += [record for record in within if environment in (None, record.environment)]
-            scanned += len(chunk)
-            more = len(chunk) == limit == len(within)
-            before = chunk[-1].id if chunk else before
-        matching = matching[:wanted]
-        if len(matching) == wanted:
-            following: str | None = matching[-2].id
-        else:
-            following = before if more else None
-        return Page(tuple(matching[skip : skip + size]), len(matching), following)
+    async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record:
+        """The record as it is now, by our id or the caller's. Raises NotFound, RequestInvalid or LedgerUnavailable."""
+        record = await self._ledger.annotate(workspace, id, annotation)
+        if record is None:
+            raise NotFound("Not found.")
+        return record

@@ -1,0 +1,49 @@
+"""What the operating system knows: cores, file systems, and what a process has used."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
+
+def cores() -> tuple[int, int]:
+    """The core for Weir and the one for everything else; the same one twice on a machine with one."""
+    available = sorted(os.sched_getaffinity(0))
+    return available[0], available[-1]
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started inside stays on `core` with all its threads."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def is_on_disk(folder: Path) -> bool:
+    """Whether the folder's file system writes to something that survives a power failure."""
+    best, kind = "", ""
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        _, place, this_kind, *_ = line.split(" ")
+        if folder.resolve().is_relative_to(place) and len(place) >= len(best):
+            best, kind = place, this_kind
+    return kind not in _IN_MEMORY
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of all its threads so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_mb(pid: int) -> float:
+    """The most memory it ever had in use."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(f"/proc/{pid}/status does not say VmHWM")
