@@ -50,6 +50,8 @@ PHRASES: Mapping[type, Phrases] = {
         "developer": _DEVELOPER,
         "unsupported": lambda names: f"has no {_names(names)}",
         "functions": _fixed("knows no deprecated `functions`: they are sent as tools"),
+        "inline_thinking": _fixed("thinking that its models write into the text as `<think>` is told apart"),
+        "own_fields": lambda names: f"takes back {_names(names)} of its answers",
         "call_id_length": lambda length: f"ids of tool calls are made to have {length} letters and digits",
         "ends_with_done": _fixed("a stream without `[DONE]` at its end counts as cut off"),
     },

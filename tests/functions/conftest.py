@@ -13,7 +13,7 @@ from tests.weir_process import WeirProcess
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """`http` has Weir's URL and key; `upstream` is what it knows as openai, groq, anthropic, gemini and own-vendor."""
+    """`http` has Weir's URL and key; `upstream` is all the providers that the environment below names."""
 
     weir: WeirProcess
     upstream: Upstream
@@ -42,6 +42,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "GEMINI_BASE_URL": upstream.url,
             "OWN_VENDOR_API_KEY": "canary-own-key",
             "OWN_VENDOR_BASE_URL": f"{upstream.url}/own",
+            "BEDROCK_API_KEY": "canary-bedrock-key",
+            "BEDROCK_BASE_URL": upstream.url,
         }
         with (
             WeirProcess(data, environ) as weir,

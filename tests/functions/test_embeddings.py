@@ -4,7 +4,6 @@ import base64
 import json
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +11,7 @@ import openai
 import pytest
 
 from tests.functions.conftest import Served
-from tests.runtime import Caller, fixed_runtime
-from tests.upstream import Received, Reply, Upstream, error_reply
+from tests.upstream import Received, Reply, error_reply
 from weir.http.embedding_request import EmbeddingBody
 
 ROUTE = "/v1/embeddings"
@@ -222,28 +220,24 @@ def test_the_routes_body_is_described(served: Served) -> None:
     assert EmbeddingBody.model_json_schema()["required"] == ["input"]
 
 
-@pytest.fixture
-def titan(tmp_path: Path) -> Iterator[tuple[Upstream, Caller]]:
-    """Weir with a Bedrock that answers a text with its length, and refuses `bad`."""
-    from functions.completion import app
-    from functions.request_log import app as logs
-
-    def invoked(received: Received) -> Reply:
-        text = received.json["inputText"]
-        if text == "bad":
-            return Reply([b'{"message": "No."}'], 400)
-        return Reply([json.dumps({"embedding": [len(text)], "inputTextTokenCount": 2}).encode()])
-
-    with Upstream({"/invoke": invoked}, keep_alive=False) as upstream:
-        environ = {"BEDROCK_API_KEY": "canary-bedrock-key", "BEDROCK_BASE_URL": upstream.url}
-        yield upstream, Caller.of(fixed_runtime(tmp_path, environ), [app.mount, logs.mount])
+def titan(received: Received) -> Reply:
+    """A vector that is the text's length; `bad` is refused."""
+    text = received.json["inputText"]
+    if text == "bad":
+        return Reply([b'{"message": "No."}'], 400)
+    return Reply([json.dumps({"embedding": [len(text)], "inputTextTokenCount": 2}).encode()])
 
 
-def test_texts_for_titan_are_asked_one_by_one_and_answered_in_order(titan: tuple[Upstream, Caller]) -> None:
-    upstream, weir = titan
+def asked_of_titan(served: Served) -> list[str]:
+    return [received.json["inputText"] for received in served.upstream.received if received.path.endswith("/invoke")]
+
+
+def test_texts_for_titan_are_asked_one_by_one_and_answered_in_order(served: Served) -> None:
+    served.upstream.replies["/invoke"] = titan
+    before = len(asked_of_titan(served))
     texts = ["x" * length for length in range(1, 21)]
 
-    response = weir.post(ROUTE, json={"model": "bedrock/amazon.titan-embed-text-v2:0", "input": texts})
+    response = served.http.post(ROUTE, json={"model": "bedrock/amazon.titan-embed-text-v2:0", "input": texts})
 
     assert response.status_code == 200, response.text
     body = response.json()
@@ -252,18 +246,20 @@ def test_texts_for_titan_are_asked_one_by_one_and_answered_in_order(titan: tuple
         "amazon.titan-embed-text-v2:0",
         {"prompt_tokens": 40, "total_tokens": 40},
     )
-    assert sorted(received.json["inputText"] for received in upstream.received) == texts
-    log = weir.get(f"/api/request-logs/{response.headers['x-weir-request-id']}").json()
+    assert sorted(asked_of_titan(served)[before:]) == texts
+    log = served.log(response.headers["x-weir-request-id"])
     assert (log["prompt_tokens"], log["cost"]) == (40, 8e-7)
-    assert len(log["provider_reply"].splitlines()) == 20
+    assert len(str(log["provider_reply"]).splitlines()) == 20
 
 
-def test_one_text_that_titan_refuses_fails_the_call_and_begins_no_more(titan: tuple[Upstream, Caller]) -> None:
-    upstream, weir = titan
+def test_one_text_that_titan_refuses_fails_the_call_and_begins_no_more(served: Served) -> None:
+    served.upstream.replies["/invoke"] = titan
+    before = len(asked_of_titan(served))
+    texts = ["bad", *["x"] * 20]
 
-    response = weir.post(ROUTE, json={"model": "bedrock/amazon.titan-embed-text-v2:0", "input": ["bad"] + ["x"] * 20})
+    response = served.http.post(ROUTE, json={"model": "bedrock/amazon.titan-embed-text-v2:0", "input": texts})
 
     assert (response.status_code, response.json()["error"]["message"]) == (400, "No.")
-    assert len(upstream.received) == 8
-    log = weir.get(f"/api/request-logs/{response.headers['x-weir-request-id']}").json()
-    assert (log["outcome"], len(log["provider_reply"].splitlines())) == ("error", 8)
+    assert len(asked_of_titan(served)) - before == 8
+    log = served.log(response.headers["x-weir-request-id"])
+    assert (log["outcome"], len(str(log["provider_reply"]).splitlines())) == ("error", 8)

@@ -538,7 +538,7 @@ CALLED: Json = {"id": "call_1", "type": "function", "function": {"name": "weathe
     [
         ("groq", {"reasoning": "Hm."}),
         ("deepseek", {"reasoning_content": "Hm."}),
-        ("mistral", {}),
+        ("mistral", {"tool_calls": [{**CALLED, "id": "74196fe72"}]}),
         ("openai", {"audio": {"id": "audio_1"}}),
         ("openrouter", {"reasoning": "Hm.", "audio": {"id": "audio_1"}, "images": [{"type": "image_url"}]}),
     ],

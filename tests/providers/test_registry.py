@@ -2,7 +2,7 @@
 
 import pytest
 
-from weir.domain.errors import ModelUnknown, ProviderAuthFailed
+from weir.domain.errors import ModelUnknown, ProviderAuthFailed, RequestInvalid
 from weir.protocols.openai_chat import OpenAIChat
 from weir.providers.access import KeyAccess
 from weir.providers.catalog import CATALOG
@@ -147,3 +147,30 @@ def test_the_rows_of_the_catalogue_agree_with_themselves() -> None:
             assert make({"VERTEX_PROJECT": "p"}).provider == provider.name
         assert provider.name == provider.name.lower()
         assert provider.at(provider.base_url) == provider
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("text-embedding-3-small", ("openai", "openai_embeddings", "text-embedding-3-small")),
+        ("mistral-embed", ("mistral", "openai_embeddings", "mistral-embed")),
+        ("gemini-embedding-001", ("gemini", "gemini_embeddings", "gemini-embedding-001")),
+        ("embed-v4.0", ("cohere", "cohere_embeddings", "embed-v4.0")),
+        ("bedrock/amazon.titan-embed-text-v1", ("bedrock", "bedrock_embeddings", "amazon.titan-embed-text-v1")),
+        ("azure/my-deployment", ("azure", "openai_embeddings", "my-deployment")),
+        ("own-vendor/m", ("own-vendor", "openai_embeddings", "m")),
+        ("demo/echo", ("demo", "openai_embeddings", "echo")),
+    ],
+)
+def test_a_name_means_the_same_for_embeddings(name: str, expected: tuple[str, str, str]) -> None:
+    keys = {f"{variable}_API_KEY": "canary" for variable in ("OPENAI", "MISTRAL", "GEMINI", "COHERE", "BEDROCK")}
+    azure = {"AZURE_OPENAI_API_KEY": "canary", "OWN_VENDOR_API_KEY": "canary", "OWN_VENDOR_BASE_URL": "http://own"}
+    target = Registry.from_environ(keys | azure).resolve_embedding(name, {})
+    assert (target.provider.name, target.protocol.name, target.model) == expected
+
+
+@pytest.mark.parametrize("name", ["anthropic/m", "vertex/m", "groq/m"])
+def test_a_provider_without_embeddings_is_refused_by_name(name: str) -> None:
+    with pytest.raises(RequestInvalid, match=name.partition("/")[0]) as refused:
+        Registry.from_environ({}).resolve_embedding(name, {})
+    assert refused.value.param == "model"
