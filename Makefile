@@ -11,10 +11,10 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs bench corpus clean
+.PHONY: help dev test check format lock prices docs bench corpus conformance clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
@@ -38,6 +38,9 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+conformance: $(VENV)/.test ## drive Weir with other people's own clients (not part of `make test`)
+	$(BIN)/python tests/conformance/run.py maitai
+
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
@@ -55,7 +58,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from functions.completion import app as completion
+from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
 from weir.http.app import create_app
@@ -17,7 +18,7 @@ from weir.runtime.bootstrap import Runtime, bootstrap
 
 def build(runtime: Runtime) -> FastAPI:
     app = create_app("Weir")
-    for function in (completion, storage, request_log):
+    for function in (completion, storage, request_log, portal):
         function.mount(app, runtime)
 
     async def health(_: Request) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,9 @@ from fastapi import FastAPI
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
-from weir.runtime.bootstrap import Runtime, open_ledger
+from weir.runtime.bootstrap import Runtime, open_stores
 from weir.runtime.settings import Settings
+from weir.services.defaults import Defaults
 
 KEY = "canary-key-of-the-caller"
 TEST_KEY = "canary-key-of-the-test-environment"
@@ -41,10 +43,13 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
+    ledger, configurations = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS),
-        ledger=open_ledger(settings),
+        ledger=ledger,
+        configurations=configurations,
+        defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
         environ=environ or {},
         secrets=frozenset({KEY}),
         now=lambda: START + timedelta(seconds=next(ticks)),

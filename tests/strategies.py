@@ -66,6 +66,8 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "computed_cost": st.none() | costs,
         "first_token_ms": st.none() | durations,
         "latency_ms": st.none() | durations,
+        "client_first_token_ms": st.none() | durations,
+        "client_latency_ms": st.none() | durations,
         "tokens_per_second": st.none() | durations,
         "positive_feedback": st.none() | st.booleans(),
         "metadata": metadata | st.just(NOTHING),

@@ -88,7 +88,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         )
 
     async def embeddings(request: Request) -> Response:
-        attempt = embedder.begin(ask_embeddings(*await _taken(request)))
+        attempt = embedder.begin(await ask_embeddings(*await _taken(request), runtime.defaults))
         try:
             answer = await embedder.embed(attempt)
         except ProviderError as exc:
@@ -110,8 +110,9 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         raw, body, principal, secrets = await _taken(request)
         if dialect == "maitai":
             request_id = header_id(request, "x-request-id", secrets)
-            return ask_maitai(raw, body, principal, secrets, request_id)
-        return ask_openai(raw, body, principal, secrets, tags_only=request.url.path.startswith(TAGS_ONLY))
+            return await ask_maitai(raw, body, principal, secrets, runtime.defaults, request_id)
+        tags_only = request.url.path.startswith(TAGS_ONLY)
+        return await ask_openai(raw, body, principal, secrets, runtime.defaults, tags_only=tags_only)
 
     route(
         app,

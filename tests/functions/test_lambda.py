@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 
 from functions.completion import app as completion
+from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
 from tests.infra import template
@@ -19,7 +20,7 @@ from weir.runtime.lambda_handler import Handler, lambda_handler
 
 EVENTS = template.ROOT / "infra" / "events"
 KEY = "canary-key-of-the-event"
-FUNCTIONS = {"completion": completion, "storage": storage, "request-log": request_log}
+FUNCTIONS = {"completion": completion, "storage": storage, "request-log": request_log, "portal": portal}
 
 
 @pytest.fixture
@@ -252,4 +253,21 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-bulk",
         "request-log-annotate",
         "request-log-summary",
+        "portal",
     }
+
+
+def test_what_is_set_for_an_application_holds_for_a_completion(handlers: dict[str, Handler]) -> None:
+    made = event("portal", httpMethod="POST", path="/api/v1/applications", body='{"application_name": "demo_app"}')
+    assert handlers["portal"](made, None)["statusCode"] == 201
+    edited = handlers["portal"](event("portal"), None)
+    assert json.loads(body_of(edited)) == {"data": {"model": "demo/echo", "temperature": 0.5}}
+
+    message = {"role": "user", "content": "Hi"}
+    body = {"application_ref_name": "demo_app", "action_type": "CHAT", "params": {"messages": [message], "model": None}}
+    answer = handlers["completion"](event("completion-maitai", body=json.dumps(body)), None)
+
+    assert answer["statusCode"] == 200, body_of(answer)
+    told = handlers["storage"](event("storage", httpMethod="GET", path="/config/init_sdk", body=None), None)
+    (application,) = json.loads(body_of(told))["applications"]
+    assert (application["id"], application["meta"]["model"]) == (1, "demo/echo")

@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.ledger import aws
-from weir.ledger.ports import RecordStore
+from weir.ledger.ports import ConfigStore, RecordStore
 
 _names = count()
 
@@ -48,3 +48,8 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def records(engine: Engine) -> Iterator[RecordStore]:
     with closing(engine.open()) as store:
         yield store
+
+
+@pytest.fixture
+def configuration(engine: Engine) -> ConfigStore:
+    return engine.configuration()

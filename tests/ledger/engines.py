@@ -11,10 +11,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.files import FileBlobStore
-from weir.ledger.ports import BlobStore, RecordStore
+from weir.ledger.ports import BlobStore, ConfigStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
+from weir.ledger.sqlite_config import SQLiteConfigStore
 
 
 class Engine(Protocol):
@@ -25,6 +27,8 @@ class Engine(Protocol):
         ...
 
     def blobs(self) -> BlobStore: ...
+
+    def configuration(self) -> ConfigStore: ...
 
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
@@ -50,6 +54,9 @@ class SQLiteAndFiles:
     def blobs(self) -> FileBlobStore:
         return FileBlobStore(self._folder / "blobs")
 
+    def configuration(self) -> SQLiteConfigStore:
+        return SQLiteConfigStore(self._path)
+
     @contextmanager
     def refusing_records(self) -> Iterator[None]:
         self._run("CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'refused'); END")
@@ -58,9 +65,13 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        self._run("ALTER TABLE records RENAME TO records_out_of_reach")
+        tables = ("records", "configuration", "sequences")
+        there = [table for table in tables if self._has(table)]
+        for table in there:
+            self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
         yield
-        self._run("ALTER TABLE records_out_of_reach RENAME TO records")
+        for table in there:
+            self._run(f"ALTER TABLE {table}_out_of_reach RENAME TO {table}")
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -68,6 +79,10 @@ class SQLiteAndFiles:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
+
+    def _has(self, table: str) -> bool:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())
 
     def _run(self, statement: str) -> None:
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
@@ -117,6 +132,9 @@ class DynamoDBAndS3:
 
     def blobs(self) -> S3BlobStore:
         return S3BlobStore(self._s3, self.table)
+
+    def configuration(self) -> DynamoDBConfigStore:
+        return DynamoDBConfigStore(self.wire, self.table)
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

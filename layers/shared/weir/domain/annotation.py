@@ -29,6 +29,8 @@ class Annotation:
     note: str | _Unchanged | None = UNCHANGED
     positive_feedback: bool | _Unchanged | None = UNCHANGED
     custom_identifier: str | _Unchanged | None = UNCHANGED
+    client_first_token_ms: float | _Unchanged | None = UNCHANGED
+    client_latency_ms: float | _Unchanged | None = UNCHANGED
     metadata: Mapping[str, Any] = NOTHING
 
 
@@ -40,6 +42,10 @@ def annotated(record: Record, annotation: Annotation) -> Record:
         record = replace(record, positive_feedback=annotation.positive_feedback)
     if annotation.custom_identifier is not UNCHANGED:
         record = replace(record, custom_identifier=annotation.custom_identifier)
+    if annotation.client_first_token_ms is not UNCHANGED:
+        record = replace(record, client_first_token_ms=annotation.client_first_token_ms)
+    if annotation.client_latency_ms is not UNCHANGED:
+        record = replace(record, client_latency_ms=annotation.client_latency_ms)
     if annotation.metadata:
         gone = {name for name, value in annotation.metadata.items() if value is None}
         merged = {**record.metadata, **annotation.metadata}

@@ -34,7 +34,8 @@ class Record:
     `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
-    `note`, `positive_feedback` and `custom_identifier` later; the rest stays as it was accepted.
+    `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
+    here and back; the rest stays as it was accepted.
     """
 
     id: str
@@ -66,6 +67,8 @@ class Record:
     price_version: str | None = None
     first_token_ms: float | None = None
     latency_ms: float | None = None
+    client_first_token_ms: float | None = None
+    client_latency_ms: float | None = None
     metadata: Mapping[str, Any] = NOTHING
     warnings: tuple[str, ...] = ()
     log_type: str | None = None

@@ -31,8 +31,8 @@ class Keyring:
     def __init__(self, keys: Mapping[str, Principal]) -> None:
         self._by_hash = {_hash(key): principal for key, principal in keys.items()}
 
-    def authenticate(self, headers: Mapping[str, str], scope: Scope) -> Principal:
-        """`headers` with lower-case names. Raises Unauthorized."""
+    def authenticate(self, headers: Mapping[str, str], scope: Scope | None) -> Principal:
+        """`headers` with lower-case names; any key will do where `scope` is None. Raises Unauthorized."""
         key = presented_key(headers)
         if key is None:
             raise Unauthorized("No API key. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'.")
@@ -43,7 +43,7 @@ class Keyring:
                 found = principal
         if found is None:
             raise Unauthorized("The API key is not valid here.")
-        if scope not in found.scopes:
+        if scope is not None and scope not in found.scopes:
             raise Unauthorized(f"The API key does not have the scope '{scope}'.", forbidden=True)
         return found
 

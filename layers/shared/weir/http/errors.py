@@ -20,7 +20,7 @@ from weir.domain.errors import (
 )
 from weir.protocols import jsonbytes
 
-Dialect = Literal["openai", "maitai", "request_logs"]
+Dialect = Literal["openai", "maitai", "portal", "request_logs"]
 
 
 def status_of(error: WeirError) -> int:
@@ -82,6 +82,12 @@ def openai_error(error: WeirError) -> dict[str, Any]:
     }
 
 
+def portal_error(error: WeirError) -> dict[str, Any]:
+    """The `error` object that Maitai's command line reads; it fails on any other form."""
+    param = error.param if isinstance(error, ProviderError | RequestInvalid) else None
+    return {"status": status_of(error), "message": str(error), "details": {"param": param} if param else {}}
+
+
 def one_line(error: WeirError) -> str:
     """The whole error on one line: Maitai's client shows the first line of a body and nothing else."""
     param = error.param if isinstance(error, ProviderError | RequestInvalid) else None
@@ -106,6 +112,8 @@ def error_reply(error: WeirError, dialect: Dialect, headers: Mapping[str, str] =
         return Response(one_line(error), status, extra, media_type="text/plain; charset=utf-8")
     if dialect == "openai":
         body: dict[str, Any] = {"error": openai_error(error)}
+    elif dialect == "portal":
+        body = {"error": portal_error(error)}
     elif isinstance(error, RequestInvalid) and error.param and status == 400:
         body = {error.param: [str(error)], "error": one_line(error)}
     elif status == 400:

@@ -24,7 +24,7 @@ class Intake:
     secrets: frozenset[str]
 
 
-async def take(request: Request, keyring: Keyring, scope: Scope, secrets: Iterable[str], limit: int) -> Intake:
+async def take(request: Request, keyring: Keyring, scope: Scope | None, secrets: Iterable[str], limit: int) -> Intake:
     """Raises Unauthorized, RequestTooLarge or RequestInvalid."""
     principal = keyring.authenticate(request.headers, scope)
     return clean(principal, request, await read_body(request, limit), secrets)

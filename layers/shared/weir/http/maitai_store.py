@@ -1,6 +1,6 @@
 """The body of Maitai's store-only call: a request and the response it got elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, get_args
@@ -10,11 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from weir.domain.completion import NOTHING, FinishReason
 from weir.domain.errors import RequestInvalid
 from weir.domain.record import Environment, Payload, Record
+from weir.http.camel_case import snake_cased
 from weir.http.chat_request import NAME_LIMIT, IdValue, Name, check_metadata
 from weir.http.claims import UsageClaim, claimed_usage
 from weir.protocols import jsonbytes
 
 _FINISH_REASONS = frozenset(get_args(FinishReason))
+
+_DUMPED = frozenset({"auth_keys", "client_params", "timing_metrics"})
 
 Required = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 
@@ -43,6 +46,10 @@ class StoredRequest(BaseModel):
     customer_identifier: IdValue | None = None
     request_id: Name | None = None
     metadata: dict[str, Any] | None = None
+    context_retrieval_enabled: bool | None = None
+    context_query: str | None = None
+    assistant: bool | None = None
+    fallback_model: str | None = None
 
 
 class StoredChoice(BaseModel):
@@ -69,6 +76,7 @@ class TimingMetrics(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
+    request_id: Name | None = None
     time_request_start: float | None = None
     time_first_chunk: float | None = None
     time_request_end: float | None = None
@@ -82,6 +90,43 @@ class StoreBody(BaseModel):
     chat_completion_request: StoredRequest
     chat_completion_response: StoredResponse
     timing_metrics: TimingMetrics | None = None
+
+
+def renamed(body: Any) -> Any:
+    """A body of Maitai's clients with the names of today's.
+
+    Clients of 1.1 dump some of its objects as protobuf does: camelCase names, defaults left out, and 64-bit numbers as
+    texts (maitai-python 1.1.46, read).
+    """
+    if not isinstance(body, dict):
+        return body
+    body = {name: snake_cased(value, deep=False) if name in _DUMPED else value for name, value in body.items()}
+    if isinstance(request := body.get("chat_completion_request"), dict):
+        body["chat_completion_request"] = renamed(request)
+    response = body.get("chat_completion_response")
+    if isinstance(response, dict) and not any("_" in name for name in _names(response)):
+        body["chat_completion_response"] = _numbered(snake_cased(response))
+    return body
+
+
+def _names(response: Mapping[str, Any]) -> Iterator[str]:
+    """The names at the places where today's clients write some with underscores."""
+    yield from response
+    choices, usage = response.get("choices"), response.get("usage")
+    for choice in choices if isinstance(choices, list) else ():
+        yield from choice if isinstance(choice, dict) else ()
+    yield from usage if isinstance(usage, dict) else ()
+
+
+def _numbered(response: Mapping[str, Any]) -> dict[str, Any]:
+    usage = response.get("usage")
+    if isinstance(usage, dict):
+        response = {**response, "usage": {name: _number(value) for name, value in usage.items()}}
+    return {name: _number(value) if name == "created" else value for name, value in response.items()}
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20 else value
 
 
 def caller_id(body: StoreBody) -> str | None:
@@ -108,10 +153,10 @@ def to_record(
         caller_id=caller_id,
         application=asked.application_ref_name,
         intent=asked.action_type,
-        session_id=_id(asked.session_id, "session_id"),
-        reference_id=_id(asked.reference_id, "reference_id"),
-        user_id=_id(asked.user_id, "user_id"),
-        customer_identifier=_id(asked.customer_identifier, "customer_identifier"),
+        session_id=id_text(asked.session_id, "chat_completion_request.session_id"),
+        reference_id=id_text(asked.reference_id, "chat_completion_request.reference_id"),
+        user_id=id_text(asked.user_id, "chat_completion_request.user_id"),
+        customer_identifier=id_text(asked.customer_identifier, "chat_completion_request.customer_identifier"),
         model=asked.params.model,
         answered_model=answered.model or None,
         stream=asked.params.stream is True,
@@ -132,11 +177,11 @@ def to_payload(body: Mapping[str, Any]) -> Payload:
     return Payload(jsonbytes.dumps({**beside, **request}), jsonbytes.dumps(response))
 
 
-def _id(value: str | int | None, name: str) -> str | None:
+def id_text(value: str | int | None, param: str) -> str | None:
+    """Ids may be numbers on the wire, and empty when unset. Raises RequestInvalid for one that is too long."""
     if value is None or value == "":
         return None
     if len(str(value)) > NAME_LIMIT:
-        param = f"chat_completion_request.{name}"
         raise RequestInvalid(f"'{param}' is longer than {NAME_LIMIT} characters.", param=param)
     return str(value)
 
@@ -145,10 +190,16 @@ def _times(body: StoreBody) -> tuple[float | None, float | None]:
     """First token and whole answer, in milliseconds; the client's clock comes before what its response says."""
     response, timing = body.chat_completion_response, body.timing_metrics
     first, whole = response.first_token_time or None, response.response_time or None
-    if timing is not None and (start := timing.time_request_start):
-        whole = _since(start, timing.time_request_end) or whole
-        first = _since(start, timing.time_first_chunk) or first
+    client_first, client_whole = measured(timing)
+    whole, first = client_whole or whole, client_first or first
     return (first if first and first > 0 else None), (whole if whole and whole > 0 else None)
+
+
+def measured(timing: TimingMetrics | None) -> tuple[float | None, float | None]:
+    """First token and whole answer by the client's clock, in milliseconds."""
+    if timing is None or not (start := timing.time_request_start):
+        return None, None
+    return _since(start, timing.time_first_chunk), _since(start, timing.time_request_end)
 
 
 def _since(start: float, end: float | None) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, StrictBool
 
 from weir.domain.annotation import UNCHANGED, Annotation
+from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid, WeirError
 from weir.http.chat_request import IdValue, check_metadata, validated
 from weir.http.errors import one_line
@@ -59,7 +60,7 @@ def to_annotation(body: Any, ids: Sequence[str] = ()) -> Annotation:
         custom_identifier=(
             (str(custom) if custom not in (None, "") else None) if "custom_identifier" in said else UNCHANGED
         ),
-        **({"metadata": changes.metadata} if changes.metadata is not None else {}),
+        metadata=changes.metadata if changes.metadata is not None else NOTHING,
     )
 
 

@@ -80,6 +80,8 @@ def log_row(record: Record) -> dict[str, Any]:
         "prompt_cache_creation_tokens": usage.cache_written if usage is not None else None,
         "latency": seconds(record.latency_ms),
         "time_to_first_token": seconds(record.first_token_ms),
+        "client_latency": seconds(record.client_latency_ms),
+        "client_time_to_first_token": seconds(record.client_first_token_ms),
         "tokens_per_second": round(speed, 6) if speed is not None else None,
         "customer_identifier": record.customer_identifier,
         "thread_identifier": record.session_id,

@@ -19,12 +19,15 @@ ERASED = "[erased]"
 _CONTAINERS = frozenset(
     {
         "auth_keys",
+        "authKeys",
         "api_keys",
         "customer_credentials",
         "credential_override",
         "credentials",
         "default_headers",
+        "defaultHeaders",
         "default_query",
+        "defaultQuery",
         "extra_headers",
         "headers",
     }

@@ -47,7 +47,7 @@ _Attributes = Mapping[str, Mapping[str, Any]]
 class DynamoDBRecordStore:
     def __init__(self, client: Any, table: str, *, shards: int = 1, writers: int = _WRITERS) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
-        self._client = client
+        self.client = self._client = client
         self._table = table
         self._shards = shards
         self._marked: set[Key] = set()

@@ -36,6 +36,8 @@ _PLAIN = (
     "price_version",
     "first_token_ms",
     "latency_ms",
+    "client_first_token_ms",
+    "client_latency_ms",
     "log_type",
     "custom_identifier",
     "group_identifier",

@@ -12,6 +12,10 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             first record of the day
     get by the caller's id   pk = <workspace>#id#<caller id>  sk = a        `id`, ours; put first, conditionally,
                                                                             which is the idempotency check
+    configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
+                                                                            `content`, JSON; two keys, one read
+    all configuration        one Query on <workspace>#config
+    numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
 
 The number of shards is fixed for the life of a table: another number looks for the same id elsewhere. A workspace and
 a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
@@ -63,6 +67,19 @@ def days_partition(workspace: str) -> str:
 
 def caller_key(workspace: str, caller_id: str) -> Key:
     return Key(f"{_quoted(workspace)}#id#{_quoted(caller_id)}", "a")
+
+
+def config_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#config"
+
+
+def application_key(application: str) -> str:
+    """Key of an application's item among those of its workspace's configuration; `application` is its ref name."""
+    return f"a#{_quoted(application)}"
+
+
+def intent_key(application: str, intent: str) -> str:
+    return f"i#{_quoted(application)}#{_quoted(intent)}"
 
 
 def day_of(id: str) -> str:

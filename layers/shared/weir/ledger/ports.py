@@ -87,3 +87,27 @@ class BlobStore(Protocol):
         ...
 
     def get(self, key: str) -> bytes | None: ...
+
+
+class ConfigStore(Protocol):
+    """What callers and operators have set up: small JSON items of a workspace, by the keys that keys.py gives.
+
+    Every method raises LedgerUnavailable when the engine refuses.
+    """
+
+    def get(self, workspace: str, *keys: str) -> dict[str, bytes]:
+        """Those that exist. Reads its own writes."""
+        ...
+
+    def all(self, workspace: str) -> dict[str, bytes]: ...
+
+    def put(self, workspace: str, key: str, content: bytes, *, instead_of: bytes | None) -> bool:
+        """Durable when it returns True.
+
+        False, and nothing is written, when something else than `instead_of` lies there; None stands for nothing.
+        """
+        ...
+
+    def next_number(self, workspace: str, sequence: str, *, limit: int | None = None) -> int | None:
+        """1, 2, … and never the same again, though one may go unused; None when it would exceed `limit`."""
+        ...

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
+from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.runtime.settings import Settings, SettingsInvalid
+from weir.services.defaults import Defaults
 
 if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
@@ -34,6 +36,8 @@ class Runtime:
     settings: Settings
     keyring: Keyring
     ledger: Ledger
+    configurations: Configurations
+    defaults: Defaults
     environ: Mapping[str, str]
     secrets: frozenset[str]
     now: Callable[[], datetime]
@@ -45,10 +49,13 @@ def bootstrap(environ: Mapping[str, str]) -> Runtime:
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
+    ledger, configurations = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
-        ledger=open_ledger(settings),
+        ledger=ledger,
+        configurations=configurations,
+        defaults=Defaults(configurations, now=now, clock=time.monotonic),
         environ=environ,
         secrets=environment_secrets(environ),
         now=now,
@@ -71,17 +78,27 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def open_ledger(settings: Settings) -> Ledger:
+    return open_stores(settings)[0]
+
+
+def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
     """The engine that the settings name. Engines are imported only when they are used."""
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
+        from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.s3 import open_s3
 
-        return Ledger(open_dynamodb(settings.table, shards=settings.shards), open_s3(settings.bucket))
+        records = open_dynamodb(settings.table, shards=settings.shards)
+        configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
+        return Ledger(records, open_s3(settings.bucket)), configurations
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_config import SQLiteConfigStore
 
-    return Ledger(SQLiteRecordStore(settings.data_dir / "ledger.sqlite"), FileBlobStore(settings.data_dir / "blobs"))
+    path = settings.data_dir / "ledger.sqlite"
+    ledger = Ledger(SQLiteRecordStore(path), FileBlobStore(settings.data_dir / "blobs"))
+    return ledger, Configurations(SQLiteConfigStore(path))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

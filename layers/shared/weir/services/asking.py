@@ -1,90 +1,133 @@
 """From a caller's body to an Ask: the one way for every completion dialect."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import RequestInvalid
+from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
+from weir.http.maitai_config import with_defaults
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
+from weir.services.defaults import Defaults
+
+Params = TypeVar("Params", ChatParams, EmbeddingParams)
 
 
-def ask_openai(
-    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], *, tags_only: bool = False
+async def ask_openai(
+    raw: bytes,
+    body: Any,
+    principal: Principal,
+    secrets: frozenset[str],
+    defaults: Defaults,
+    *,
+    tags_only: bool = False,
 ) -> Ask[ChatCall]:
     """The body of the OpenAI routes. `tags_only`: `metadata` are tags there, never OpenAI's parameter of that name.
 
-    Raises RequestInvalid, as do the others. `secrets` are those of the process and the caller's own key.
+    Raises RequestInvalid or LedgerUnavailable, as do the others. `secrets` are those of the process and the caller's
+    own key.
     """
     request = validated(ChatCompletionBody, body)
     metadata = None if tags_only else request.metadata
 
-    def call(model: str, tags: CallTags) -> ChatCall:
-        return to_call(request, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
+    def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
+        return to_call(params, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
 
-    return _ask(request, request, call, raw, body, principal, secrets)
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults)
 
 
-def ask_maitai(
-    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], request_id: str | None = None
+async def ask_maitai(
+    raw: bytes,
+    body: Any,
+    principal: Principal,
+    secrets: frozenset[str],
+    defaults: Defaults,
+    request_id: str | None = None,
 ) -> Ask[ChatCall]:
     """Maitai's envelope. `request_id` is the caller's X-Request-ID, clean of keys; one in the body comes first."""
     request = validated(SerializedBody, body)
     where = "params."
 
-    def call(model: str, tags: CallTags) -> ChatCall:
-        return to_call(request.params, model, where=where, drop_unsupported=bool(tags.drop_unsupported))
+    def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
+        return to_call(params, model, where=where, drop_unsupported=bool(tags.drop_unsupported))
 
-    return _ask(request, request.params, call, raw, body, principal, secrets, where=where, request_id=request_id)
+    params = request.params
+    return await _ask(
+        request,
+        params,
+        call,
+        raw,
+        body,
+        principal,
+        secrets,
+        defaults,
+        with_defaults,
+        where=where,
+        request_id=request_id,
+    )
 
 
-def ask_embeddings(raw: bytes, body: Any, principal: Principal, secrets: frozenset[str]) -> Ask[EmbeddingCall]:
-    """The body of the embedding routes. `metadata` are tags there."""
+async def ask_embeddings(
+    raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], defaults: Defaults
+) -> Ask[EmbeddingCall]:
+    """The body of the embedding routes. `metadata` are tags there. An application's model is for completions."""
     request = validated(EmbeddingBody, body)
 
-    def call(model: str, tags: CallTags) -> EmbeddingCall:
-        return to_embedding_call(request, model, drop_unsupported=bool(tags.drop_unsupported))
+    def call(params: EmbeddingParams, model: str, tags: CallTags) -> EmbeddingCall:
+        return to_embedding_call(params, model, drop_unsupported=bool(tags.drop_unsupported))
 
-    return _ask(request, request, call, raw, body, principal, secrets)
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params)
 
 
-def _ask(
+async def _ask(
     tags: CallTags,
-    params: ChatParams | EmbeddingParams,
-    call: Callable[[str, CallTags], Call],
+    params: Params,
+    call: Callable[[Params, str, CallTags], Call],
     raw: bytes,
     body: Mapping[str, Any],
     principal: Principal,
     secrets: frozenset[str],
+    defaults: Defaults,
+    filled: Callable[[Params, Mapping[str, Any]], Params],
     *,
     where: str = "",
     request_id: str | None = None,
 ) -> Ask[Call]:
-    if params.model is None:
-        raise RequestInvalid(
-            f"'{where}model' is required: no default model is configured for this call.",
-            param=f"{where}model",
-            code="missing_required_parameter",
-        )
     keys = provider_keys(body)
     secrets = secrets | set(keys.values())
-    if holds_any(params.model, secrets):
+    if params.model is not None and holds_any(params.model, secrets):
         raise RequestInvalid(f"'{where}model' holds an API key.", param=f"{where}model", code="model_not_found")
     if may_hold_secrets(raw):
         secrets = secrets | find_secrets(body)
     kept = scrubbed(raw, body, secrets)
     if kept is not raw:
         tags = validated(CallTags, jsonbytes.loads(kept))
+    warnings = _warnings(tags)
+    try:
+        config = await defaults.of(principal.workspace, tags.application_name, tags.intent_name)
+    except LedgerUnavailable:
+        if params.model is None:
+            raise
+        config = NOTHING
+        warnings += ("the configuration could not be read, and the call went out without its defaults",)
+    if config:
+        params = filled(params, config)
+    if params.model is None:
+        raise RequestInvalid(
+            f"'{where}model' is required: no default model is configured for this call.",
+            param=f"{where}model",
+            code="missing_required_parameter",
+        )
     caller_id = tags.request_id or request_id or None
     return Ask(
-        call=call(params.model, tags),
+        call=call(params, params.model, tags),
         model=params.model,
         workspace=principal.workspace,
         environment=principal.environment,
@@ -100,7 +143,7 @@ def _ask(
         user_id=_text(tags.user_id),
         customer_identifier=_text(tags.customer_identifier),
         metadata=tags.metadata or NOTHING,
-        warnings=_warnings(tags),
+        warnings=warnings,
     )
 
 
@@ -119,6 +162,7 @@ def _headers(params: ChatParams | EmbeddingParams, where: str) -> Mapping[str, s
 
 def _warnings(tags: CallTags) -> tuple[str, ...]:
     """What the caller asked for beyond an answer and a record, and does not get."""
+    client_params = tags.client_params or NOTHING
     asked = {
         "evaluation_enabled": tags.evaluation_enabled,
         "apply_corrections": tags.apply_corrections or tags.autocorrect,
@@ -127,6 +171,6 @@ def _warnings(tags: CallTags) -> tuple[str, ...]:
         "context_retrieval_enabled": tags.context_retrieval_enabled,
         "callback": tags.callback or tags.return_evaluation,
         "fallback_config": tags.fallback_config or tags.fallback_model,
-        "client_params.base_url": (tags.client_params or NOTHING).get("base_url"),
+        "client_params.base_url": client_params.get("base_url") or client_params.get("baseUrl"),
     }
     return tuple(f"{name} is recorded and has no effect" for name, value in asked.items() if value)

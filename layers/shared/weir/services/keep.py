@@ -8,16 +8,31 @@ from weir.http.scrub import ERASED
 from weir.ledger.ledger import Ledger
 from weir.ledger.ports import Kept
 
+FALLBACK = " fallback"
+"""What is appended to the id of a failed completion for the call that its client then made itself."""
+
 
 async def keep_once(ledger: Ledger, record: Record, payload: Payload) -> Kept:
     """Returns when the record is durable; `new` is False when its caller_id is kept already. Raises LedgerUnavailable.
 
     A caller may hand back an id of ours, from a completion that went through Weir: that call is on record already, and
-    a second record under its id would hide the first.
+    a second record under its id would hide the first. A failed completion is another matter: a client that then asks
+    the provider by itself made a call of its own, which may carry the same id.
     """
     if record.caller_id is not None and ERASED in record.caller_id:  # two such ids look alike and are not
         record = replace(record, caller_id=None)
     id = record.caller_id
-    if id is not None and is_uuid7(id) and await ledger.get(record.workspace, id) is not None:
-        return Kept(id, new=False)
-    return await ledger.keep(record, payload)
+    if id is None:
+        return await ledger.keep(record, payload)
+    first = await ledger.get(record.workspace, id) if is_uuid7(id) else None
+    kept = Kept(id, new=False) if first is not None else await ledger.keep(record, payload)
+    if kept.new:
+        return kept
+    first = first or await ledger.get(record.workspace, kept.id)
+    if first is not None and _failed(first[0]):
+        return await ledger.keep(replace(record, caller_id=id + FALLBACK), payload)
+    return kept
+
+
+def _failed(record: Record) -> bool:
+    return record.origin == "completion" and record.outcome != "complete"
