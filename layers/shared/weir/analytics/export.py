@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from weir.analytics.engine import Analytics
+from weir.ledger.keys import archive_folder
 from weir.protocols import jsonbytes
 
 Format = Literal["jsonl", "parquet"]
@@ -99,9 +100,7 @@ def export_parquet(
             ((count,),) = analytics.ask(f"INSERT INTO gathered.calls {sql}", values).rows()
             written += count
             yield written
-        analytics.ask(
-            f"COPY (FROM gathered.calls) TO '{_text(made)}' (FORMAT parquet, COMPRESSION zstd)"
-        )
+        analytics.ask(f"COPY (FROM gathered.calls) TO '{_text(made)}' (FORMAT parquet, COMPRESSION zstd)")
         shutil.move(made, out)
     finally:
         analytics.ask("DETACH gathered")
@@ -110,7 +109,7 @@ def export_parquet(
 
 
 def _folders(archive: Path, workspace: str) -> list[Path]:
-    return sorted(archive.glob(f"workspace={workspace}/date=*/hour=*"))
+    return sorted((archive.parent / archive_folder(workspace)).glob("date=*/hour=*"))
 
 
 def _calls_of(part: Hour, asked: Filter, bodies: bool) -> tuple[str, list[Any]]:
@@ -145,5 +144,3 @@ def _parsed(text: str) -> Any:
 
 def _text(path: Path) -> str:
     return str(path.absolute()).replace("'", "''")
-
-

@@ -5,16 +5,18 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, TypeVar
 
-from weir.runtime.settings import Settings
+from weir.runtime.settings import Settings, SettingsInvalid
 
 if TYPE_CHECKING:
     from weir.analytics.engine import Result
+
+Step = TypeVar("Step")
 
 _SHOWN = 1000
 """Rows of a table for people; the other formats give all."""
@@ -29,13 +31,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Asks the archive in SQL, with DuckDB on this machine. The view `calls` has each call once; the "
         "table `archive` has the lines as they lie. Both have the columns workspace, date and hour: a query that "
         "filters by them reads less. What happened in the last seconds is not in the archive yet.",
-        epilog="""example: weir query "SELECT model, count(*), sum(cost) FROM calls WHERE date >= '2026-11-01' GROUP BY 1" """,
+        epilog="""weir query "SELECT model, count(*), sum(cost) FROM calls WHERE date > '2026-11-01' GROUP BY 1" """,
     )
     query.add_argument("sql", nargs="?", help="one SELECT; - reads it from standard input")
     query.add_argument("--saved", metavar="NAME", help="a saved query instead")
     query.add_argument("--list", action="store_true", help="show the saved queries and what they tell")
     query.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
-    _places(query)
+    _places(query, "on AWS, the part of the archive that is fetched: from this time on (default: 30 days back)")
     query.set_defaults(run=_query)
 
     export = commands.add_parser(
@@ -51,13 +53,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         export.add_argument(f"--{name}", metavar="NAME")
     for name, field in (("session", "session_id"), ("customer", "customer_identifier"), ("user", "user_id")):
         export.add_argument(f"--{name}", metavar="ID", dest=field)
-    _places(export)
+    _places(export, "from this time on, by default all (on AWS: 30 days back)")
     export.set_defaults(run=_export)
 
 
-def _places(parser: argparse.ArgumentParser) -> None:
+def _places(parser: argparse.ArgumentParser, since: str) -> None:
     parser.add_argument("--workspace", default="default")
-    parser.add_argument("--since", type=_instant, metavar="TIME", help="2026-11-01 or 2026-11-01T12:30 (UTC)")
+    parser.add_argument("--since", type=_instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
     parser.add_argument("--before", type=_instant, metavar="TIME", help="not included")
     parser.add_argument("--memory", default="1GB", help="the most that the engine takes (default: 1GB)")
 
@@ -66,7 +68,8 @@ def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date or time such as 2026-11-01 or 2026-11-01T12:30")
+        message = f"{text!r} is not a date or time such as 2026-11-01 or 2026-11-01T12:30"
+        raise argparse.ArgumentTypeError(message) from None
     return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
@@ -104,9 +107,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from weir.analytics.engine import Analytics, QueryFailed
     from weir.analytics.export import Filter, export_jsonl, export_parquet, hours
 
-    names = ("environment", "application", "intent", "session_id", "customer_identifier", "user_id", "model", "provider")
-    given: dict[str, Any] = {name: getattr(arguments, name) for name in names}
-    asked = Filter(since=arguments.since, before=arguments.before, **given)
+    asked = Filter(**{name: getattr(arguments, name) for name in Filter.__slots__})
     bodies = not arguments.no_bodies
     with _archive(arguments) as (archive, spill), Analytics(archive, spill=spill, memory=arguments.memory) as analytics:
         parts = hours(archive, arguments.workspace, asked)
@@ -124,20 +125,25 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _watched(keys: Sequence[str]) -> Iterable[str]:
+    return _tracked(keys, "Reading the archive", len(keys))
+
+
 def _followed(steps: Iterator[int], hours: int) -> int:
     """How many were written, with a bar meanwhile where somebody watches."""
+    return max(_tracked(steps, "Exporting", hours), default=0)
+
+
+def _tracked(steps: Iterable[Step], title: str, total: int) -> Iterable[Step]:
     from rich.console import Console
     from rich.progress import track
 
-    count = 0
     console = Console(stderr=True)
-    for count in track(steps, "Exporting", total=hours, console=console, disable=not console.is_terminal):
-        pass
-    return count
+    return track(steps, title, total=total, console=console, disable=not console.is_terminal)
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
+def _opened(name: str) -> Iterator[IO[bytes]]:
     """Standard output, or a file that has its name only when it is whole."""
     if name == "-":
         yield sys.stdout.buffer
@@ -147,7 +153,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     with tempfile.NamedTemporaryFile(dir=target.absolute().parent, prefix=f".{target.name}.", delete=False) as file:
         part = Path(file.name)
         try:
-            yield file.file
+            yield file
         except BaseException:
             part.unlink()
             raise
@@ -162,10 +168,15 @@ def _archive(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         if settings.engine == "sqlite":
             yield settings.data_dir / "blobs" / "archive", Path(spill)
             return
-        from weir.analytics.mirror import mirrored
+        if settings.bucket is None:
+            raise SettingsInvalid("WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.analytics.mirror import mirror
+        from weir.ledger.s3 import open_s3
 
         since = arguments.since or datetime.now(UTC) - timedelta(days=_DAYS)
-        yield mirrored(settings, arguments.workspace, since, arguments.before), Path(spill)
+        folder = settings.data_dir / "mirror" / settings.bucket
+        mirror(open_s3(settings.bucket), folder, arguments.workspace, since, arguments.before, _watched)
+        yield folder / "archive", Path(spill)
 
 
 def _table(result: "Result") -> None:

@@ -62,7 +62,7 @@ SELECT
 FROM (
     SELECT
         *,
-        row_number() OVER (PARTITION BY workspace, "date", hour, id ORDER BY revision DESC) AS newest,
+        row_number() OVER (PARTITION BY workspace, "date", hour, id ORDER BY coalesce(revision, 0) DESC) AS newest,
         max(request) OVER (PARTITION BY workspace, "date", hour, id) AS first_request,
         max(response) OVER (PARTITION BY workspace, "date", hour, id) AS first_response
     FROM archive
