@@ -118,7 +118,7 @@ def _export(arguments: argparse.Namespace) -> int:
             else:
                 with _opened(arguments.out) as out:
                     count = _followed(export_jsonl(analytics, parts, asked, out, bodies=bodies), len(parts))
-        except QueryFailed as exc:
+        except (QueryFailed, OSError) as exc:
             return _wrong(f"export: {exc}", code=1)
     place = "standard output" if arguments.out == "-" else arguments.out
     print(f"{count:,} calls of {len(parts):,} hours written to {place}", file=sys.stderr)

@@ -8,5 +8,5 @@ SELECT
 FROM calls
 WHERE "date" >= CAST(CAST(current_date - INTERVAL '30' DAY AS DATE) AS VARCHAR)
 GROUP BY application
-ORDER BY budget_used DESC
+ORDER BY budget_used DESC, calls DESC, application
 LIMIT 100

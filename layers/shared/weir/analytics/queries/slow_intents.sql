@@ -13,5 +13,5 @@ WHERE
     AND latency_ms IS NOT NULL
     AND NOT failed
 GROUP BY application, intent
-ORDER BY latency_p95_ms DESC
+ORDER BY latency_p95_ms DESC, application, intent
 LIMIT 100
