@@ -45,10 +45,6 @@ class Labels(TypedDict, total=False):
     positive_feedback: bool
 
 
-UNLABELLED: Labels = {}
-"""Nothing is ever written into it."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One call, whichever way it came in. None means unknown; it never stands for 0.

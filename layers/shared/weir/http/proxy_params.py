@@ -13,7 +13,7 @@ from typing import Any
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
-from weir.domain.record import UNLABELLED, Labels
+from weir.domain.record import Labels
 from weir.http.app import parse_json
 from weir.http.chat_request import KEYWORDS_PARAMETERS, is_openais_prompt, validated
 from weir.protocols import jsonbytes
@@ -106,7 +106,7 @@ _WARNINGS_LIMIT = 20
 class ProxyParams:
     """What holds for a call. None, like an empty text, is unsaid. `withheld`: nothing that was said is to be kept."""
 
-    labels: Labels
+    labels: Labels | None = None
     customer_identifier: str | None = None
     thread_identifier: str | None = None
     metadata: Mapping[str, Any] | None = None
@@ -114,7 +114,7 @@ class ProxyParams:
     warnings: tuple[str, ...] = ()
 
 
-NO_PARAMS = ProxyParams(UNLABELLED)
+NO_PARAMS = ProxyParams()
 
 
 def with_header(raw: bytes, body: Any, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, Any]:
@@ -123,8 +123,8 @@ def with_header(raw: bytes, body: Any, headers: Iterable[tuple[bytes, bytes]]) -
     What the header holds goes into `respan_params`, behind what is there. So does an object that is written as a text:
     a key in it must be found. `headers` have their names in lower case. Raises RequestInvalid.
     """
-    found = {name: value for name, value in headers if name.startswith(b"x-data-") and name in _HEADERS}
-    if not isinstance(body, dict) or not (found or isinstance(body.get(_MEMBER), str)):
+    found = dict(headers)
+    if not isinstance(body, dict) or (_HEADERS.keys().isdisjoint(found) and not isinstance(body.get(_MEMBER), str)):
         return raw, body
     places = [_decoded(found[name], said) for name, said in _HEADERS.items() if name in found]
     places += [_object(body.get(_OLD_MEMBER), _OLD_MEMBER), _object(body.get(_MEMBER), _MEMBER)]

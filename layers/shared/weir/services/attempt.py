@@ -10,7 +10,7 @@ from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, ProviderError
-from weir.domain.record import UNLABELLED, Environment, Failure, Labels, Outcome, Payload, Record
+from weir.domain.record import Environment, Failure, Labels, Outcome, Payload, Record
 from weir.http.errors import status_of
 from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
@@ -221,7 +221,7 @@ def _record(
     cost = None
     if answered is not None and usage is not None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
-    return Record(
+    record = Record(
         id=attempt.id,
         workspace=ask.workspace,
         environment=ask.environment,
@@ -252,5 +252,5 @@ def _record(
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
         warnings=ask.warnings + attempt.left_out,
-        **(ask.labels or UNLABELLED),
     )
+    return replace(record, **ask.labels) if ask.labels else record
