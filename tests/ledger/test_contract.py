@@ -355,6 +355,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
         positive_feedback=True,
         custom_identifier="c",
         metadata={"a": 1, "b": 2, "c": "3"},
+        revision=1,
     )
     assert records.annotate("main", entry.record.id, ANNOTATION) == expected
     assert records.get("main", "order-1") == replace(entry, record=expected)
@@ -364,7 +365,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
 def test_an_annotation_finds_the_record_by_the_callers_id(records: RecordStore) -> None:
     entry = Entry(record(caller_id="order-1"), blob_key="payloads/main/20260301/x.json.gz")
     keep(records, entry)
-    expected = replace(entry.record, note="n")
+    expected = replace(entry.record, note="n", revision=1)
     assert records.annotate("main", "order-1", Annotation(note="n")) == expected
     assert records.get("main", entry.record.id) == replace(entry, record=expected)
 
@@ -374,7 +375,12 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     keep(records, entry)
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
-    assert changed == replace(entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4})
+    expected = replace(
+        entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
+    )
+    assert changed == expected
+    again = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"d": 4}))
+    assert again == expected  # nothing has changed
 
 
 @pytest.mark.parametrize(("workspace", "id"), [("main", "nobody"), ("main", uuid7(NOON, 9)), ("other", "order-1")])
@@ -392,7 +398,9 @@ def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
         list(
             threads.map(lambda n: records.annotate("main", entry.record.id, Annotation(metadata={str(n): n})), range(3))
         )
-    assert records.newest("main", limit=1) == (replace(entry.record, metadata={str(n): n for n in range(3)}),)
+    assert records.newest("main", limit=1) == (
+        replace(entry.record, metadata={str(n): n for n in range(3)}, revision=3),
+    )
 
 
 def test_an_annotation_beyond_the_limit_changes_nothing_and_harms_no_other(records: RecordStore) -> None:
@@ -466,14 +474,3 @@ def test_what_one_process_keeps_another_sees(engine: Engine, records: RecordStor
         keep(other, entry)
         assert records.get("main", "order-1") == entry
         assert keep(records, Entry(record(random=2, caller_id="order-1"))) == [Kept(entry.record.id, new=False)]
-
-
-def test_a_blob_is_read_as_it_was_written(engine: Engine) -> None:
-    blobs = engine.blobs()
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    assert engine.blobs().get("payloads/main/20260301/a.json.gz") == b"\x1f\x8b\x00content"
-
-
-def test_a_blob_that_was_never_put_is_none(engine: Engine) -> None:
-    assert engine.blobs().get("payloads/main/20260301/b.json.gz") is None

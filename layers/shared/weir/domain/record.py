@@ -53,7 +53,7 @@ class Record:
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
     `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted.
+    here and back; the rest stays as it was accepted. `revision` counts those changes.
     """
 
     id: str
@@ -103,6 +103,7 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    revision: int = 0
 
     @property
     def cost(self) -> Decimal | None:

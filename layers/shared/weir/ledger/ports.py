@@ -3,7 +3,7 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -65,6 +65,41 @@ class RecordStore(Protocol):
         """
         ...
 
+    def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        """The turns of a session in order of id, from the first or from beyond the id `after`.
+
+        This and the two below may miss what was kept within the last second or so. They raise RequestInvalid when the
+        ledger is set up without the index they need.
+        """
+        ...
+
+    def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one customer."""
+        ...
+
+    def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one intent of an application."""
+        ...
+
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """Change a record, found by our id or the caller's, and give it as it is now; None if there is none.
 
@@ -94,11 +129,40 @@ class RecordStore(Protocol):
 
 
 class BlobStore(Protocol):
+    """Contents under keys: names joined by '/', of which the last begins with no dot.
+
+    Whatever returns has survived a crash. Every method raises LedgerUnavailable when the engine refuses; a `list` may
+    do so half-way.
+    """
+
     def put(self, key: str, content: bytes) -> None:
-        """Durable when it returns. Raises LedgerUnavailable. Putting the same key again is harmless."""
+        """In the place of what lies there, if something does. Nobody ever reads a part of it."""
+        ...
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        """False, and nothing is written, when something lies there. Of many at once one is told True at most.
+
+        That one may be told False as well, if the answer to its first attempt was lost: what lies there says whose
+        it is.
+        """
         ...
 
     def get(self, key: str) -> bytes | None: ...
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Up to `length` bytes (1 or more) from `start` on: fewer where the content ends. None if nothing is there."""
+        ...
+
+    def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
+        """The keys that begin with `prefix` and come after `after`, in the order of their characters, as they are read.
+
+        What is put or deleted in the meantime may be among them or not.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Also when nothing is there."""
+        ...
 
 
 class ConfigStore(Protocol):
