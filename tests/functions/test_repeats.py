@@ -243,6 +243,16 @@ def test_a_call_that_failed_is_made_again_and_both_are_on_record(world: World, p
     assert (world.log("req-1")["id"], world.log(ids[0])["status"]) == (ids[1], "failed")
 
 
+def test_a_stream_that_broke_off_is_made_again(world: World) -> None:
+    reply = stream_reply("No", "on.")
+    world.replies(replace(reply, chunks=reply.chunks[:2], drop=True))
+    assert "[DONE]" not in world.ask(stream=True).text
+    world.replies(reply)
+    made = world.ask(stream=True)
+    assert ("[DONE]" in made.text, made.headers.get("x-weir-duplicate"), world.asked) == (True, None, 2)
+    assert [record.outcome for record in world.records()] == ["complete", "cut_off"]
+
+
 def test_another_question_may_follow_one_that_failed(world: World) -> None:
     world.replies(error_reply(400, "No such temperature"))
     assert world.ask(temperature=3).status_code == 400
