@@ -55,9 +55,18 @@ class Rebuild:
         return done
 
     async def _keep(self, batch: list[tuple[Record, Payload | None]]) -> Rebuilt:
-        work = [self._ledger.keep(record, payload) for record, payload in batch if payload is not None]
-        kept = sum(result.new for result in await asyncio.gather(*work))
+        work = [self._put(record, payload) for record, payload in batch if payload is not None]
+        kept = sum(await asyncio.gather(*work))
         return Rebuilt(kept=kept, there=len(work) - kept, bare=len(batch) - len(work))
+
+    async def _put(self, record: Record, payload: Payload) -> bool:
+        """Whether it was not there yet. A caller's id stands for the newest of several records that have it."""
+        kept = await self._ledger.keep(record, payload, claimed=True)
+        if record.caller_id is not None:
+            holder = await self._ledger.claim(record.workspace, record.caller_id, record.id)
+            while holder is not None and holder < record.id:
+                holder = await self._ledger.claim(record.workspace, record.caller_id, record.id, instead_of=holder)
+        return kept.new
 
     def _newest(self, partition: Partition) -> dict[str, Record]:
         """Records that were changed after they were archived, as they are now; the others are not held in memory."""
