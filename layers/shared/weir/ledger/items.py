@@ -67,6 +67,15 @@ _USAGE = (
 
 
 def to_item(record: Record) -> bytes:
+    return jsonbytes.dumps(to_fields(record))
+
+
+def from_item(text: bytes | str) -> Record:
+    return from_fields(jsonbytes.loads(text))
+
+
+def to_fields(record: Record) -> dict[str, Any]:
+    """What to_item writes, as JSON values."""
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
     item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
@@ -85,11 +94,10 @@ def to_item(record: Record) -> bytes:
         item["metadata"] = record.metadata
     if record.warnings:
         item["warnings"] = record.warnings
-    return jsonbytes.dumps(item)
+    return item
 
 
-def from_item(text: bytes | str) -> Record:
-    item: Mapping[str, Any] = jsonbytes.loads(text)
+def from_fields(item: Mapping[str, Any]) -> Record:
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
