@@ -375,11 +375,11 @@ def test_a_record_is_read_whole_however_much_it_says(records: RecordStore, entry
             claimed_usage=Usage(1, 2),
         ),
     )
-    plain = [replace(record(NOON + n, n), session_id="s" * 900) for n in range(2, 250)]
+    plain = [replace(record(NOON + n, n), session_id="s" * 900) for n in range(2, 20)]
     keep(records, large, *map(Entry, plain))
     assert records.get("main", entry.record.id) == large
-    assert records.newest("main", limit=300) == (*plain[::-1], large.record)
-    assert records.of_session("main", "s" * 900, limit=300) == (large.record, *plain)
+    assert records.newest("main", limit=30) == (*plain[::-1], large.record)
+    assert records.of_session("main", "s" * 900, limit=30) == (large.record, *plain)
 
 
 def test_a_list_of_many_large_records_is_whole(records: RecordStore) -> None:
