@@ -4,7 +4,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
 
     put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, and `blob_key`
                                                                             if its payload is a blob; <= 1 KB in all
-                             pk = the same                    sk = p#<id>   `content`, the payload, gzip, while small;
+                             pk = the same                    sk = p#<id>   `content`, the payload, while small; and
                                                                             `rest`, what the item had no room for
         The day is read from the id (UUIDv7), the shard is a hash of it: no index is needed to find a record.
     annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read;

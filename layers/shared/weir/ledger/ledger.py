@@ -15,25 +15,35 @@ INLINE_LIMIT = 100_000
 """Bytes of an encoded payload up to which it lies beside its record; a DynamoDB item ends at 400 KB."""
 
 _OFF_LOOP = 65_536
-"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
+"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms), and which are large."""
 
 
 class Ledger:
-    def __init__(self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT) -> None:
+    def __init__(
+        self,
+        records: RecordStore,
+        blobs: BlobStore,
+        inline_limit: int = INLINE_LIMIT,
+        level: int = payloads.FAST,
+    ) -> None:
+        """`level` is how hard payloads beside their records are compressed."""
         self._records = records
         self._blobs = blobs
         self._inline_limit = inline_limit
+        self._level = level
 
     async def keep(self, record: Record, payload: Payload) -> Kept:
         """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised."""
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
-            content = payloads.to_bytes(payload)
+            content = payloads.to_bytes(payload, self._level)
         else:
-            content = await asyncio.to_thread(payloads.to_bytes, payload)
+            content = await asyncio.to_thread(payloads.to_gzip, payload, self._level)
         if len(content) <= self._inline_limit:
             return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content)))
         key = payload_blob_key(record.workspace, record.id)
+        if size < _OFF_LOOP:  # where the limit is that low
+            content = payloads.to_gzip(payload, self._level)
         await asyncio.to_thread(self._blobs.put, key, content)  # first: a record never points at nothing
         return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key)))
 

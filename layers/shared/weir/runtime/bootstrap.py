@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
+from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
@@ -92,7 +93,7 @@ def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
 
         records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
-        return Ledger(records, open_s3(settings.bucket)), configurations
+        return Ledger(records, open_s3(settings.bucket), level=payloads.SMALL), configurations
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
 
