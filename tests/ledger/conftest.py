@@ -54,7 +54,7 @@ def seaweedfs() -> Iterator[Any]:
 @pytest.fixture
 def real(dynamodb_local: Any, seaweedfs: Any) -> Iterator[DynamoDBAndS3]:
     name = f"weir-{next(_names)}"
-    yield DynamoDBAndS3(dynamodb_local, seaweedfs, name)
+    yield DynamoDBAndS3(dynamodb_local, seaweedfs, name, lists_by_folder=True)
     dynamodb_local.delete_table(TableName=name)
 
 

@@ -77,6 +77,7 @@ FULLEST = Record(
     tokens_per_second=20.5,
     note="checked",
     positive_feedback=False,
+    revision=1,
 )
 
 

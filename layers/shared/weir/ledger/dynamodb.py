@@ -85,6 +85,23 @@ class DynamoDBRecordStore:
             future.set_exception(refusal)
         return future
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        with aws.refused_as("The ledger cannot be written."):
+            if id is not None:
+                return self._claim(workspace, caller_id, id, instead_of)
+            try:
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=key_attributes(caller_key(workspace, caller_id)),
+                    ConditionExpression="attribute_not_exists(pk) OR id = :old",
+                    ExpressionAttributeValues={":old": {"S": instead_of or ""}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as exc:
+                claimed: str = exc.response["Item"]["id"]["S"]
+                return claimed
+            return None
+
     def get(self, workspace: str, id: str) -> Entry | None:
         claim = caller_key(workspace, id)
         with aws.refused_as("The ledger cannot be read."):
@@ -175,7 +192,9 @@ class DynamoDBRecordStore:
     def _keep(self, entry: Entry) -> Kept:
         record = entry.record
         with aws.refused_as("The ledger cannot be written."):
-            id = record.id if record.caller_id is None else self._claim(record.workspace, record.caller_id, record.id)
+            id = record.id
+            if record.caller_id is not None and not entry.claimed:
+                id = self._claim(record.workspace, record.caller_id, id)
             if id != record.id:
                 if self._read(record_key(record.workspace, id, self._shards)):
                     return Kept(id, new=False)
@@ -209,9 +228,10 @@ class DynamoDBRecordStore:
             beside["rest"] = {"B": parts.rest}
         return beside, {**item, "item": {"S": parts.item}}
 
-    def _claim(self, workspace: str, caller_id: str, id: str) -> str:
+    def _claim(self, workspace: str, caller_id: str, id: str, instead_of: str | None = None) -> str:
         """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
-        there = self._put({**key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}})
+        item = {**key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}}
+        there = self._put(item, instead_of)
         return id if there is None else str(there["id"]["S"])
 
     def _mark_day(self, record: Record) -> None:
@@ -220,14 +240,15 @@ class DynamoDBRecordStore:
             self._client.put_item(TableName=self._table, Item=key_attributes(mark))
             self._marked.add(mark)
 
-    def _put(self, item: Attributes) -> Attributes | None:
-        """What lies under its key already, if anything; it stays."""
+    def _put(self, item: Attributes, instead_of: str | None = None) -> Attributes | None:
+        """What lies under its key already, if anything; it stays, unless its `id` is `instead_of`."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if instead_of is not None:
+            condition["ConditionExpression"] += " OR id = :old"
+            condition["ExpressionAttributeValues"] = {":old": {"S": instead_of}}
         try:
             self._client.put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                TableName=self._table, Item=item, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
             )
         except self._client.exceptions.ConditionalCheckFailedException as exc:
             there: Attributes = exc.response["Item"]

@@ -94,10 +94,13 @@ def to_fields(record: Record) -> dict[str, Any]:
         item["metadata"] = record.metadata
     if record.warnings:
         item["warnings"] = record.warnings
+    if record.revision:
+        item["revision"] = record.revision
     return item
 
 
 def from_fields(item: Mapping[str, Any]) -> Record:
+    """Fields of other names are left aside."""
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
@@ -108,6 +111,7 @@ def from_fields(item: Mapping[str, Any]) -> Record:
         computed_cost=_decimal(item.get("computed_cost")),
         metadata=item.get("metadata", NOTHING),
         warnings=tuple(item.get("warnings", ())),
+        revision=item.get("revision", 0),
     )
 
 

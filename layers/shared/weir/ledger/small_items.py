@@ -24,6 +24,7 @@ _FIRST = (
     "id",
     "created_at",
     "workspace",
+    "revision",
     "environment",
     "origin",
     "inference_location",
