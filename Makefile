@@ -1,6 +1,7 @@
 # `make dev` runs Weir on this machine; `make test` is everything that CI runs. Both need python3 (3.11+) and make.
 PYTHON ?= python3
 PORT ?= 8787
+RECORDS ?= 1000000
 WEIR_DATA_DIR ?= .weir
 export PORT WEIR_DATA_DIR
 export SAM_CLI_TELEMETRY = 0
@@ -48,6 +49,7 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients (not pa
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
+	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)
 
 cost: $(VENV)/.test ## dollars for a million kept calls on AWS, from counted units
 	@$(BIN)/python -m infra.cost
