@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.ledger.engines import DynamoDBAndS3
 from tests.ledger.test_contract import LARGE, NOON, keep, record
 from tests.ledger.test_indexes import turn
 from tests.ledger.test_small_items import USUAL
+from weir.domain.ids import instant_of, uuid7
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.keys import INDEXES
 from weir.ledger.ports import Entry
@@ -53,6 +55,71 @@ def test_units_are_counted_as_dynamodb_counts_them(real: DynamoDBAndS3) -> None:
     indexes = table_definition()["GlobalSecondaryIndexes"]
     assert len(client.puts) > 30
     assert [write_units(item, indexes).total() for item, _ in client.puts] == [units for _, units in client.puts]
+
+
+class Reads:
+    """DynamoDB Local, asked what each read consumed."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.exceptions = client.exceptions
+        self.queries = 0
+        self.units = 0.0
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._client, operation)
+
+    def query(self, **arguments: Any) -> Any:
+        reply = self._client.query(**arguments, ReturnConsumedCapacity="TOTAL")
+        self.queries += 1
+        self.units += reply["ConsumedCapacity"]["CapacityUnits"]
+        return reply
+
+    def close(self) -> None:
+        """The client under it serves the other tests too."""
+
+
+def test_a_list_reads_the_same_however_many_records_there_are(real: DynamoDBAndS3) -> None:
+    """Of one day, whose partition is the one that is read."""
+
+    def reads() -> dict[str, tuple[int, float]]:
+        found = {}
+        client = Reads(real.wire)
+        with closing(DynamoDBRecordStore(client, real.table)) as store:
+            for name, read in {
+                "newest": partial(store.newest, "main", limit=50),
+                "customer": partial(store.of_customer, "main", "c1", limit=50),
+                "intent": partial(store.of_intent, "main", "shop", "i1", limit=50),
+            }.items():
+                client.queries, client.units = 0, 0.0
+                assert len(read()) == 50
+                found[name] = (client.queries, client.units)
+        return found
+
+    def fill(first: int, last: int) -> None:
+        named = (replace(turn(n), id=(id := uuid7(NOON + n, n)), created_at=instant_of(id)) for n in range(first, last))
+        with closing(DynamoDBRecordStore(real.wire, real.table, writers=8)) as store:
+            keep(store, *map(Entry, named))
+
+    fill(0, 150)
+    few = reads()
+    fill(150, 900)
+    many = reads()
+    assert {name: queries for name, (queries, _) in many.items()} == {"newest": 2, "customer": 1, "intent": 1}
+    assert all(abs(many[name][1] - few[name][1]) <= few[name][1] / 10 for name in few), (few, many)
+
+
+def test_a_session_of_200_turns_is_one_query(real: DynamoDBAndS3) -> None:
+    with closing(real.open()) as store:
+        turns = [
+            replace(USUAL, id=turn(n).id, created_at=turn(n).created_at, caller_id=None, session_id="s1")
+            for n in range(200)
+        ]
+        keep(store, *map(Entry, turns))
+    client = Reads(real.wire)
+    with closing(DynamoDBRecordStore(client, real.table)) as store:
+        assert store.of_session("default", "s1", limit=200) == tuple(turns)
+    assert client.queries == 1
 
 
 @pytest.fixture(scope="module")
