@@ -50,7 +50,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS, keys, now=lambda: START),
-        keys=Keys(keys, now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
+        keys=Keys(keys, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),

@@ -3,13 +3,16 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from weir.domain.api_key import SCOPES, ApiKey
-from weir.domain.errors import RequestInvalid, WeirError
-from weir.runtime.settings import Settings, SettingsInvalid
+from weir.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from weir.services.keys import Keys, MadeKey
 
 _EPILOG = (
     "Works on the ledger that the settings name, as the functions do: SQLite in WEIR_DATA_DIR, or with "
@@ -60,9 +63,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     rotate.add_argument("--overlap-hours", type=_hours, default=0, metavar="N", help="the old one ends so much later")
     rotate.set_defaults(run=_rotate)
 
-    revoke = actions.add_parser(
-        "revoke", help="end a key", description="Ends a key for good.", epilog=_EPILOG
-    )
+    revoke = actions.add_parser("revoke", help="end a key", description="Ends a key for good.", epilog=_EPILOG)
     revoke.add_argument("id", help="the id or the prefix that list shows")
     revoke.set_defaults(run=_revoke)
 
@@ -74,14 +75,112 @@ def _create(arguments: argparse.Namespace) -> int:
     from weir.http.api_keys import DEFAULT_SCOPES, checked_name
     from weir.services.keys import NewKey
 
-    days = arguments.days
-    with _Keys() as keys:
-        asked = NewKey(
-            workspace=checked_name(arguments.tenant, "tenant"),
-            name=checked_name(arguments.name, "name"),
-            scopes=frozenset(arguments.scope or DEFAULT_SCOPES),
-            environment=arguments.environment,
-            expires_at=None if days is None else _now() + timedelta(days=days),
-        )
-        made = keys.create(asked)
+    now = datetime.now(UTC)
+    asked = NewKey(
+        workspace=checked_name(arguments.tenant, "tenant"),
+        name=checked_name(arguments.name, "name"),
+        scopes=frozenset(arguments.scope or DEFAULT_SCOPES),
+        environment=arguments.environment,
+        expires_at=None if arguments.days is None else now + timedelta(days=arguments.days),
+    )
+    _show_made(_open().create(asked), arguments)
     return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from weir.http.api_keys import key_view
+
+    keys = _open()
+    found = keys.all() if arguments.tenant is None else keys.of(arguments.tenant)
+    now = datetime.now(UTC)
+    if arguments.json:
+        print(json.dumps([key_view(key, now) for key in found], indent=2))
+    elif not found:
+        print("There are no API keys but the one in WEIR_API_KEY.")
+    else:
+        print(_table(found, now))
+    return 0
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    made = _open().replace(arguments.id, overlap=timedelta(hours=arguments.overlap_hours))
+    _show_made(made, arguments)
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    from weir.http.api_keys import key_view
+
+    key = _open().revoke(arguments.id)
+    if arguments.json:
+        print(json.dumps(key_view(key, datetime.now(UTC)), indent=2))
+    else:
+        print(f"weir_{key.id} ({key.name}, of {key.workspace}) is revoked. Servers know within ten seconds.")
+    return 0
+
+
+def _open() -> "Keys":
+    from weir.runtime.bootstrap import open_key_store, open_keys
+
+    return open_keys(open_key_store(Settings.from_environ(os.environ)))
+
+
+def _show_made(made: "MadeKey", arguments: argparse.Namespace) -> None:
+    from weir.http.api_keys import key_view
+
+    if arguments.json:
+        view = {**key_view(made.key, datetime.now(UTC)), "key": made.text, "new_tenant": made.new_workspace}
+        print(json.dumps(view, indent=2))
+        return
+    print(made.text)
+    key = made.key
+    until = "" if key.expires_at is None else f", until {_minute(key.expires_at)}"
+    new = "new tenant" if made.new_workspace else "tenant"
+    print(f"{key.name}: {_scopes(key)}; {new} {key.workspace}, {key.environment}{until}", file=sys.stderr)
+    print("It is shown this once and kept nowhere.", file=sys.stderr)
+
+
+def _table(keys: Sequence[ApiKey], now: datetime) -> str:
+    head = ("prefix", "tenant", "name", "environment", "scopes", "state", "made", "last used", "ends")
+    rows = [head, *(_row(key, now) for key in keys)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(key: ApiKey, now: datetime) -> tuple[str, ...]:
+    ends = min((at for at in (key.expires_at, key.revoked_at) if at is not None), default=None)
+    return (
+        f"weir_{key.id}",
+        key.workspace,
+        key.name,
+        key.environment,
+        _scopes(key),
+        key.state(now),
+        _minute(key.created_at),
+        "never" if key.used_at is None else _minute(key.used_at),
+        "never" if ends is None else _minute(ends),
+    )
+
+
+def _scopes(key: ApiKey) -> str:
+    return ",".join(scope for scope in SCOPES if scope in key.scopes)
+
+
+def _minute(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%d %H:%MZ")
+
+
+def _days(text: str) -> int:
+    return _whole(text, 1, 36_500)
+
+
+def _hours(text: str) -> int:
+    return _whole(text, 0, 720)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"a whole number from {least} to {most}")
+    return int(text)

@@ -90,7 +90,21 @@ def open_ledger(settings: Settings) -> Ledger:
 
 
 def open_keys(store: KeyStore) -> Keys:
-    return Keys(store, now=now, random=lambda: secrets.randbits(RANDOM_BITS))
+    return Keys(store, WORKSPACE, now=now, random=lambda: secrets.randbits(RANDOM_BITS))
+
+
+def open_key_store(settings: Settings) -> KeyStore:
+    """By itself, for who needs nothing else of the engine."""
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_keys import DynamoDBKeyStore
+
+        return DynamoDBKeyStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_keys import SQLiteKeyStore
+
+    return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
 
 
 class Stores(NamedTuple):

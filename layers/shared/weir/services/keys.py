@@ -32,10 +32,14 @@ class MadeKey:
 
 
 class Keys:
-    """Calls block. Every method may raise LedgerUnavailable. `random` gives RANDOM_BITS bits, `now` the time of day."""
+    """Calls block, and may raise LedgerUnavailable. `random` gives RANDOM_BITS bits, `now` the time of day.
 
-    def __init__(self, store: KeyStore, *, now: Callable[[], datetime], random: Callable[[], int]) -> None:
+    `home` is the operator's own workspace, which is there before any key.
+    """
+
+    def __init__(self, store: KeyStore, home: str, *, now: Callable[[], datetime], random: Callable[[], int]) -> None:
         self._store = store
+        self._home = home
         self._now, self._random = now, random
 
     def create(self, asked: NewKey) -> MadeKey:
@@ -105,4 +109,5 @@ class Keys:
             expires_at=asked.expires_at,
             replaces=replaces,
         )
-        return MadeKey(key, text, self._store.add(key))
+        first = self._store.add(key)
+        return MadeKey(key, text, new_workspace=first and key.workspace != self._home)
