@@ -47,6 +47,7 @@ def run(
     with mock_aws():
         boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
         yield ran
+        boto3.client("dynamodb").delete_table(TableName="ledger")  # the mock may be the one of all tests
 
 
 def test_keys_are_made_listed_replaced_and_revoked(run: Run) -> None:
