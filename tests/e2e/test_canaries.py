@@ -204,6 +204,10 @@ def _listed(sent: Sent, stream: bool) -> dict[str, Any]:
     return {"data": [{**_logged(sent, stream), **place}]}
 
 
+def _key(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -220,6 +224,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "logged": ("POST", "/api/request-logs/create", _logged, False),
     "traced": ("POST", "/v1/traces", _span, False),
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
+    "a new key": ("POST", "/api/v1/api-keys", _key, False),
 }
 
 
