@@ -7,6 +7,7 @@ from typing import Any
 from weir.ledger.small_items import size
 
 _UNIT = 1024
+_OTHER_WRITES = frozenset({"update_item", "delete_item", "batch_write_item", "transact_write_items"})
 
 
 class Counted:
@@ -16,14 +17,13 @@ class Counted:
         self._client = client
         self.exceptions = client.exceptions
         self.puts: list[Mapping[str, Any]] = []
-        self.others: list[str] = []
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
             if operation in ("put_item", "put_object"):
                 self.puts.append(arguments)
-            else:
-                self.others.append(operation)
+            elif operation in _OTHER_WRITES:
+                raise NotImplementedError(f"{operation} is not counted yet")
             return getattr(self._client, operation)(**arguments)
 
         return call

@@ -10,7 +10,7 @@ from moto import mock_aws
 from tests.ledger import servers
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.ledger import aws
-from weir.ledger.ports import ConfigStore, RecordStore
+from weir.ledger.ports import ConfigStore, KeyStore, RecordStore
 
 _names = count()
 
@@ -78,6 +78,11 @@ def records(engine: Engine) -> Iterator[RecordStore]:
 @pytest.fixture
 def configuration(engine: Engine) -> ConfigStore:
     return engine.configuration()
+
+
+@pytest.fixture
+def keys(engine: Engine) -> KeyStore:
+    return engine.keys()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
