@@ -1,22 +1,24 @@
 """A record's item costs one write unit, whatever the record says, and nothing of it is lost."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests import strategies
 from tests.ledger.engines import DynamoDBAndS3, puts
-from tests.ledger.test_contract import NOON, _numbers, keep, one_engine_for_all_examples, record
+from tests.ledger.test_contract import LARGE, NOON, _numbers, keep, one_engine_for_all_examples, record
 from tests.ledger.test_items import FULLEST
-from weir.domain.annotation import Annotation
+from weir.domain.annotation import Annotation, annotated
 from weir.domain.completion import Usage
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Record
+from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.keys import INDEXES, payload_blob_key
 from weir.ledger.ports import Entry
 from weir.ledger.small_items import LARGEST_ITEM, has_more, joined, size, split
@@ -139,3 +141,66 @@ def _record_items(engine: DynamoDBAndS3) -> Iterator[dict[str, Any]]:
             yield {**put, "item": arguments["ExpressionAttributeValues"][":new"]}
         elif operation == "transact_write_items":
             yield {**put, "item": arguments["TransactItems"][0]["Update"]["ExpressionAttributeValues"][":new"]}
+
+
+class Meddled:
+    """A client that lets somebody else in once, when a first reading has come and before a second is asked for."""
+
+    def __init__(self, client: Any, meddle: Callable[[], object], after: str) -> None:
+        self._client = client
+        self._meddle: Callable[[], object] | None = meddle
+        self._after = after
+        self.exceptions = client.exceptions
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            reply = getattr(self._client, operation)(**arguments)
+            if operation == self._after and self._meddle is not None and _reads_records(reply):
+                meddle, self._meddle = self._meddle, None
+                meddle()
+                if operation == "batch_get_item":  # of the two, the record was read before and its rest after
+                    return _mixed(reply, getattr(self._client, operation)(**arguments))
+            return reply
+
+        return call
+
+    def close(self) -> None:
+        """The client under it serves the other tests too."""
+
+
+def _reads_records(reply: Any) -> bool:
+    items = reply["Items"] if "Items" in reply else [item for found in reply["Responses"].values() for item in found]
+    return any(item["sk"]["S"].startswith("r#") for item in items)
+
+
+def _mixed(before: Any, after: Any) -> Any:
+    ((table, old),) = before["Responses"].items()
+    items = [item for item in old if item["sk"]["S"].startswith("r#")]
+    items += [item for item in after["Responses"][table] if item["sk"]["S"].startswith("p#")]
+    return {**after, "Responses": {table: items}}
+
+
+@pytest.mark.parametrize("after", ["query", "batch_get_item"])
+def test_who_reads_between_two_halves_of_an_annotation_reads_again(dynamodb: DynamoDBAndS3, after: str) -> None:
+    kept = replace(record(), metadata=LARGE, session_id="s")
+    change = Annotation(metadata={"tag 1": "other"}, note="changed")
+    with closing(dynamodb.open()) as store:
+        keep(store, Entry(kept, b"content"))
+        client = Meddled(dynamodb.wire, lambda: store.annotate("main", kept.id, change), after)
+        with closing(DynamoDBRecordStore(client, dynamodb.table)) as reader:
+            if after == "query":
+                assert reader.of_session("main", "s", limit=9) == (annotated(kept, change),)
+            else:
+                assert reader.get("main", kept.id) == Entry(annotated(kept, change), b"content")
+
+
+def test_who_annotates_between_two_reads_of_another_annotates_what_is_there(dynamodb: DynamoDBAndS3) -> None:
+    kept = replace(record(), metadata=LARGE)
+    one, other = Annotation(metadata={"tag 1": "one"}), Annotation(metadata={"tag 2": "other"})
+    with closing(dynamodb.open()) as store:
+        keep(store, Entry(kept))
+        client = Meddled(dynamodb.wire, lambda: store.annotate("main", kept.id, one), "batch_get_item")
+        with closing(DynamoDBRecordStore(client, dynamodb.table)) as slower:
+            expected = annotated(annotated(kept, one), other)
+            assert slower.annotate("main", kept.id, other) == expected
+        assert store.newest("main", limit=9) == (expected,)
