@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ class Annotation:
     custom_identifier: str | _Unchanged | None = UNCHANGED
     client_first_token_ms: float | _Unchanged | None = UNCHANGED
     client_latency_ms: float | _Unchanged | None = UNCHANGED
+    corrected_at: datetime | _Unchanged = UNCHANGED
+    session_review: Mapping[str, Any] | _Unchanged = UNCHANGED
     metadata: Mapping[str, Any] = NOTHING
 
 
@@ -46,6 +49,10 @@ def annotated(record: Record, annotation: Annotation) -> Record:
         record = replace(record, client_first_token_ms=annotation.client_first_token_ms)
     if annotation.client_latency_ms is not UNCHANGED:
         record = replace(record, client_latency_ms=annotation.client_latency_ms)
+    if annotation.corrected_at is not UNCHANGED:
+        record = replace(record, corrected_at=annotation.corrected_at)
+    if annotation.session_review is not UNCHANGED:
+        record = replace(record, session_review=annotation.session_review or NOTHING)
     if annotation.metadata:
         gone = {name for name, value in annotation.metadata.items() if value is None}
         merged = {**record.metadata, **annotation.metadata}

@@ -35,7 +35,8 @@ class Record:
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
     `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted.
+    here and back; the rest stays as it was accepted. So does the answer: a correction lies beside it, since
+    `corrected_at`. `session_review` is what was said of the session, on its first record.
     """
 
     id: str
@@ -85,6 +86,8 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    corrected_at: datetime | None = None
+    session_review: Mapping[str, Any] = NOTHING
 
     @property
     def cost(self) -> Decimal | None:

@@ -14,6 +14,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             which is the idempotency check
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
+                                                                            an intent group's is g#<name>
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
 
@@ -27,6 +28,7 @@ so the record that wins has the payload that came with it.
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
+    corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
 """
 
 import hashlib
@@ -82,6 +84,10 @@ def intent_key(application: str, intent: str) -> str:
     return f"i#{_quoted(application)}#{_quoted(intent)}"
 
 
+def intent_group_key(name: str) -> str:
+    return f"g#{_quoted(name)}"
+
+
 def day_of(id: str) -> str:
     """UTC day of an id, `YYYYMMDD`. Raises ValueError if it is not a UUID version 7."""
     return day(instant_of(id))
@@ -96,10 +102,18 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def payload_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.json.gz"
+
+
+def correction_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.corrected.json.gz"
+
+
+def _blob(workspace: str, id: str) -> str:
     folder = _quoted(workspace)
     if folder in (".", ".."):  # as a folder it would be another one
         folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+    return f"payloads/{folder}/{day_of(id)}/{id}"
 
 
 def _quoted(name: str) -> str:
