@@ -39,6 +39,15 @@ class Watched:
         self.reads.append(len(found))
         return found
 
+    def of_session(self, workspace: str, session_id: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_session(workspace, session_id, **bounds)
+
+    def of_customer(self, workspace: str, customer_identifier: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_customer(workspace, customer_identifier, **bounds)
+
+    def of_intent(self, workspace: str, application: str, intent: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_intent(workspace, application, intent, **bounds)
+
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         return self._store.annotate(workspace, id, annotation)
 

@@ -48,6 +48,41 @@ class Ledger:
     ) -> tuple[Record, ...]:
         return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before, since=since))
 
+    async def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        """Ascending by id. Raises RequestInvalid without the index; so do the two below."""
+        return await asyncio.to_thread(
+            lambda: self._records.of_session(workspace, session_id, limit=limit, after=after)
+        )
+
+    async def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        return await asyncio.to_thread(
+            lambda: self._records.of_customer(workspace, customer_identifier, limit=limit, before=before, since=since)
+        )
+
+    async def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        return await asyncio.to_thread(
+            lambda: self._records.of_intent(workspace, application, intent, limit=limit, before=before, since=since)
+        )
+
     async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """The record as it is now, durably; None if there is none. Raises RequestInvalid or LedgerUnavailable."""
         return await asyncio.to_thread(self._records.annotate, workspace, id, annotation)

@@ -53,6 +53,41 @@ class RecordStore(Protocol):
         """
         ...
 
+    def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        """The turns of a session in order of id, from the first or from beyond the id `after`.
+
+        This and the two below may miss what was kept within the last second or so. They raise RequestInvalid when the
+        ledger is set up without the index they need.
+        """
+        ...
+
+    def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one customer."""
+        ...
+
+    def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one intent of an application."""
+        ...
+
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """Change a record, found by our id or the caller's, and give it as it is now; None if there is none.
 
