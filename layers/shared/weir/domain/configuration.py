@@ -77,6 +77,13 @@ class Directory:
             raise NotFound(f"There is no intent {id}.")
         return self._intents[id]
 
+    def intent_of(self, application_id: int, id: int) -> Intent:
+        """Raises NotFound."""
+        for intent in self.tree(application_id)[1]:
+            if intent.id == id:
+                return intent
+        raise NotFound(f"The application {application_id} has no intent {id}.")
+
     def intents_named(self, name: str) -> tuple[Intent, ...]:
         return tuple(intent for intent in self._intents.values() if intent.name == name)
 

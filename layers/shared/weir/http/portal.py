@@ -57,9 +57,9 @@ def page(found: list[Any], total: int, paging: Paging) -> Response:
     return _json({"data": found, "pagination": pagination}, 200)
 
 
-def all_of(request: Request, found: list[Any]) -> Response:
-    """All of it, unless the caller asks for a part."""
-    only(request, ("offset", "limit"))
+def all_of(request: Request, found: list[Any], *, also: tuple[str, ...] = ()) -> Response:
+    """All of it, unless the caller asks for a part. `also` are other parameters that the route has."""
+    only(request, (*also, "offset", "limit"))
     offset = number(request, "offset", 0)
     limit = number(request, "limit", len(found))
     return page(found[offset : offset + limit], len(found), Paging(offset, limit))

@@ -121,7 +121,7 @@ def turn_view(
     messages = params.get("messages")
     if isinstance(messages, list):
         params = {**params, "messages": _new(messages)}
-    response = {name: whole.pop(name) for name in ("response", "corrected_response") if name in whole}
+    response: dict[str, Any] = {name: whole.pop(name) for name in ("response", "corrected_response") if name in whole}
     return {"request": {**whole, "params": params}, **response, "first": first, "last": last}
 
 

@@ -35,11 +35,7 @@ class Configure:
 
     async def intent(self, workspace: str, application_id: int, id: int) -> Intent:
         """Raises NotFound."""
-        _, intents = await self.application(workspace, application_id)
-        for intent in intents:
-            if intent.id == id:
-                return intent
-        raise NotFound(f"The application {application_id} has no intent {id}.")
+        return (await self.directory(workspace)).intent_of(application_id, id)
 
     async def create_application(self, workspace: str, name: str, ref_name: str | None) -> Application:
         """Without a ref name, `name` in snake_case becomes one. Raises Conflict when it is taken."""

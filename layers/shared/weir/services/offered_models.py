@@ -2,35 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import NotFound
+from weir.http.portal_models import OfferedModel
+from weir.prices.compiled import PRICE_VERSION
+from weir.prices.table import prices_of
 from weir.providers.models import ModelList
-
-ModelType = Literal["llm", "embedding"]
-MODEL_TYPES: tuple[ModelType, ...] = get_args(ModelType)
 
 _ID_BYTES = 6
 """JavaScript reads whole numbers up to 53 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedModel:
-    """`name` is what callers send, `provider/model`. `prices` are dollars a million, by kind of token, for the smallest
-    prompts; empty when they are not known. `listed` is the provider's own entry.
-    """
-
-    id: int
-    provider: str
-    name: str
-    type: ModelType
-    prices: Mapping[str, Decimal]
-    price_version: str | None
-    listed: Mapping[str, Any]
 
 
 class OfferedModels:
@@ -51,14 +35,11 @@ class OfferedModels:
 
 
 def model_id(name: str) -> int:
-    """The model's name as a number: providers give none, and Maitai's command line takes nothing else."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest())
+    """A number for the model's name: providers give none, and Maitai's command line takes nothing else."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest(), "big")
 
 
 def _offered(entry: Mapping[str, Any], at: datetime) -> OfferedModel:
-    from weir.prices.compiled import PRICE_VERSION
-    from weir.prices.table import prices_of
-
     name: str = entry["id"]
     provider, _, model = name.partition("/")
     known = prices_of(provider, model)
@@ -72,5 +53,4 @@ def _offered(entry: Mapping[str, Any], at: datetime) -> OfferedModel:
         type="embedding" if "embed" in model.lower() else "llm",  # no provider's list says which
         prices=prices,
         price_version=PRICE_VERSION if prices else None,
-        listed=entry,
     )

@@ -1,6 +1,7 @@
 """Records for the developer API: pages of them, the latest of them, one with what was said."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,7 @@ REACH = 10_000
 """Records up to which a page may reach: those before it are read, too."""
 
 _CHUNK = 1_000
+_AT_ONCE = 8
 _FIRST_GUESS = 250
 """Records read at once when only some of them may be wanted."""
 
@@ -44,7 +46,7 @@ class Window:
     @property
     def selects(self) -> bool:
         """Whether records are read that may not be wanted, but for those of another environment."""
-        return self.matches is not None or (self.application is not None and self.intent is None)
+        return self.matches is not None or (self.application is None) != (self.intent is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,13 @@ class Reading:
             raise NotFound(f"There is no request {id[:80]!r}.")
         record, payload = found
         return Whole(record, payload, await self._ledger.correction(record))
+
+    async def each(self, workspace: str, records: Sequence[Record]) -> AsyncIterator[Whole]:
+        """All that was said in `records`, one after the other: together it may be more than fits."""
+        for start in range(0, len(records), _AT_ONCE):
+            ids = [record.id for record in records[start : start + _AT_ONCE]]
+            for whole in await asyncio.gather(*(self.whole(workspace, id) for id in ids)):
+                yield whole
 
     async def correct(self, workspace: str, id: str, answer: bytes, at: datetime) -> Whole:
         """Keep `answer`, a scrubbed JSON text, beside the record's own. Durable when it returns. Raises NotFound."""

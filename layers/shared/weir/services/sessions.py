@@ -10,7 +10,7 @@ from weir.domain.completion import NOTHING
 from weir.domain.errors import NotFound, RequestInvalid
 from weir.domain.record import Environment, Record
 from weir.ledger.ledger import Ledger
-from weir.services.reading import REACH, Latest, Reading, Whole, Window
+from weir.services.reading import REACH, Latest, Reading, Window
 
 RECENT = 2_000
 """Records, the newest, among which the newest sessions are looked for."""
@@ -33,16 +33,6 @@ class Session:
     records: tuple[Record, ...]
     complete: bool
     review: Mapping[str, Any] = NOTHING
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """A part of a session: `first` and `last` tell whether it holds the session's first and last record."""
-
-    turns: tuple[Whole, ...]
-    offset: int
-    total: int
-    last: bool
 
 
 class Sessions:
@@ -75,19 +65,16 @@ class Sessions:
             raise _unknown(id)
         return session
 
-    async def timeline(
-        self, workspace: str, environment: Environment, id: str, application: str | None, offset: int, limit: int
-    ) -> Turns:
-        """Raises NotFound, and RequestInvalid beyond the bound."""
-        if offset + limit > REACH:
+    async def read_to(
+        self, workspace: str, environment: Environment, id: str, application: str | None, end: int
+    ) -> Session:
+        """Its records up to the place `end`. Raises NotFound, and RequestInvalid beyond the bound."""
+        if end > REACH:
             raise RequestInvalid(f"'offset' and 'limit' together may be {REACH} at most.", param="offset")
-        session = await self._session(workspace, environment, id, application, offset + limit)
+        session = await self._session(workspace, environment, id, application, end)
         if not session.records:
             raise _unknown(id)
-        shown = session.records[offset : offset + limit]
-        turns = [await self._reading.whole(workspace, record.id) for record in shown]
-        total = len(session.records) + (0 if session.complete else 1)
-        return Turns(tuple(turns), offset, total, last=session.complete)
+        return session
 
     async def review(
         self, workspace: str, environment: Environment, id: str, application: str | None, review: Mapping[str, Any]
