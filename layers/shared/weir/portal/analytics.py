@@ -101,7 +101,7 @@ def _span(found: Figures) -> dict[str, Any]:
 
 
 def _model(record: Record) -> tuple[str | None, str | None]:
-    return record.answered_model or record.model, record.provider
+    return record.model or record.answered_model, record.provider
 
 
 def _application(newest: Record, directory: Directory) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Analytics:
         until = until if until is not None else self._now()
         begin = since if since is not None else max(until - timedelta(days=DAYS), _EPOCH)
         since_id, before_id = uuid7(milliseconds(begin), 0), uuid7(milliseconds(until) + 1, 0)
-        latest = await self._reading.latest(replace(window, since=since_id, before=before_id))
+        latest = await self._reading.latest(replace(window, since=since_id, before=before_id), SCAN_LIMIT)
         if latest.complete:
             return Figures(latest.records, begin, until, complete=True)
         if since is not None:

@@ -109,7 +109,7 @@ class Reading:
             )
         return Page(shown, offset + len(shown) + 1 if more and shown else len(matching))
 
-    async def latest(self, window: Window, limit: int = SCAN_LIMIT) -> Latest:
+    async def latest(self, window: Window, limit: int) -> Latest:
         """The newest of those up to `limit` that are looked at."""
         found: list[Record] = []
         scanned, more, before = 0, True, window.before
