@@ -59,6 +59,7 @@ KNOWN: Any = {
 }
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("path", "data"),
     [
@@ -166,6 +167,7 @@ def test_reports_name_the_calls(world: World, path: str, ids: list[int], total: 
     assert all(row["request_type"] == "PROD" for row in answer["data"])
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("path", "status", "param"),
     [

@@ -1,31 +1,34 @@
 """No answer below /api/v1 reads more than it states."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.portal.world import MILLISECONDS, World, error, record
+from tests.ledger.engines import SQLiteAndFiles
+from tests.portal.world import MILLISECONDS, World, error, opened, record
 from weir.services import analytics, reading, sessions
-
-pytestmark = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 
 MANY = 3_000
 
 
-@pytest.fixture
-def crowded(world: World) -> World:
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Records 1 to 3000, of sessions of ten; every 100th belongs to the application `rare`, every 500th is a fault."""
-    for name in ("shop", "rare"):
-        id = world.post("/applications", {"application_name": name}, 201)["data"]["id"]
-        world.post(f"/applications/{id}/intents", {"action_type": "CHAT"}, 201)
-    world.keep(
-        record(
-            number,
-            session_id=f"s{number // 10}",
-            application="rare" if number % 100 == 0 else "shop",
-            outcome="error" if number % 500 == 0 else "complete",
+    folder = tmp_path_factory.mktemp("crowded")
+    with opened(SQLiteAndFiles(folder / "engine"), folder) as world:
+        for name in ("shop", "rare"):
+            id = world.post("/applications", {"application_name": name}, 201)["data"]["id"]
+            world.post(f"/applications/{id}/intents", {"action_type": "CHAT"}, 201)
+        world.keep(
+            record(
+                number,
+                session_id=f"s{number // 10}",
+                application="rare" if number % 100 == 0 else "shop",
+                outcome="error" if number % 500 == 0 else "complete",
+            )
+            for number in range(1, MANY + 1)
         )
-        for number in range(1, MANY + 1)
-    )
-    return world
+        yield world
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_values_of_an_application_are_reset(world: World) -> None:
     assert error(world.post("/applications/2/config/reset", None, 404))[0] == 404
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "param"),
     [
@@ -80,6 +81,7 @@ def test_errors_name_the_field(world: World, method: str, path: str, body: Any, 
     assert (answer.status_code, error(answer.json())[::2]) == (status, (status, param))
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_groups_stay_in_their_workspace_and_editing_needs_its_scope(world: World) -> None:
     group(world)
     other = world.weir.with_key(OTHER_KEY)

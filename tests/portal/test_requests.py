@@ -78,16 +78,17 @@ def test_a_stored_call_is_listed_and_read(world: World) -> None:
 
 
 def test_a_call_through_weir_is_the_servers(world: World) -> None:
-    body = {"application_ref_name": "shop", "action_type": "CHAT", "session_id": "s", "params": {**PARAMS}}
-    body["params"]["model"] = "demo/echo"
+    params = {**PARAMS, "model": "demo/echo"}
+    body = {"application_ref_name": "shop", "action_type": "CHAT", "session_id": "s", "params": params}
     assert world.weir.post(f"{BASE}/chat/completions/serialized", json=body).status_code == 200
     (row,) = world.get("/requests")["data"]
     assert (row["inference_location"], row["request_type"], row["provider"]) == ("SERVER", "PROD", "demo")
     whole = world.get(f"/requests/{row['id']}")["data"]
-    assert whole["params"] == body["params"]
+    assert whole["params"] == params
     assert whole["response"]["choices"][0]["message"]["content"].endswith("You said: hi")
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("log", "params", "response"),
     [
@@ -161,6 +162,7 @@ def test_the_requests_of_an_intent_group_are_those_of_its_name(world: World) -> 
     assert [(row["application_id"], row["intent_id"]) for row in rows] == [(2, 3), (1, 1), (2, 3)]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("path", "status", "message", "param"),
     [
@@ -206,6 +208,7 @@ def test_another_workspace_and_another_environment_see_nothing(world: World) -> 
     assert "corrected_response" not in world.get("/requests/mine")["data"]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_reading_and_correcting_need_their_scopes(world: World) -> None:
     stored(world)
     correction = {"message_content": "x"}
@@ -253,6 +256,7 @@ def test_a_correction_stands_beside_the_answer_that_was_given(world: World, body
         assert restarted.get("/requests/mine") == {"data": made}
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("body", "message", "param"),
     [
@@ -274,6 +278,7 @@ def test_keys_in_a_correction_are_not_kept(world: World) -> None:
     assert answer["data"]["corrected_response"]["api_key"] == "[erased]"
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_messages_that_are_too_much_for_one_answer_are_refused_with_the_way_out(world: World) -> None:
     long = Payload(b'{"params":{"messages":[{"role":"user","content":"' + b"x" * 1_900_000 + b'"}]}}')
     world.keep([record(number) for number in range(1, 4)], long)

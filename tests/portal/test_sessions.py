@@ -193,6 +193,7 @@ def test_what_is_said_of_a_session_is_kept(world: World, body: Any, kept: Any) -
         assert restarted.get("/sessions")["data"] == [made, B]
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("body", "message", "param"),
     [
@@ -215,6 +216,7 @@ def test_what_cannot_be_said_of_a_session_is_refused(
     assert world.get("/sessions/a") == {"data": A}
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("end", ["", "/timeline", "/summary", "?application_id=7", "?application_id=2"])
 def test_an_unknown_session_is_not_found(world: World, end: str) -> None:
     talk(world)
@@ -236,6 +238,7 @@ def test_another_workspace_and_another_environment_have_no_such_session(world: W
     assert world.get("/sessions/a") == {"data": A}
 
 
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_a_parameter_that_a_session_has_not_is_refused(world: World) -> None:
     talk(world)
     assert error(world.get("/sessions?start_date=1", 400))[2] == "start_date"

@@ -5,16 +5,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from functions.completion import app as completion
 from functions.portal import app as portal
+from functions.request_log import app as request_log
+from functions.storage import app as storage
 from tests.ledger.engines import Engine
-from tests.runtime import START, Caller
+from tests.runtime import START, Caller, fixed_runtime
 from weir.domain.ids import milliseconds, uuid7
 from weir.domain.record import Payload, Record
+from weir.ledger.configuration import Configurations
 from weir.ledger.ledger import Ledger
 from weir.ledger.ports import Entry, RecordStore
 from weir.runtime.bootstrap import Runtime
+from weir.services.defaults import Defaults
 
 BASE = "/api/v1"
 MILLISECONDS = int(START.timestamp() * 1000)
@@ -86,6 +92,24 @@ class World:
         answer = self.weir.call(method, BASE + path, json=body)
         assert answer.status_code == status, answer.text
         return answer.json()
+
+
+@contextmanager
+def opened(engine: Engine, folder: Path) -> Iterator[World]:
+    """Weir over an engine; `folder` is its data directory, in which nothing is kept."""
+    fixed = fixed_runtime(folder)
+    fixed.ledger.close()
+    configurations = Configurations(engine.configuration())
+    records: Any = Counted(engine.open())
+    with closing(Ledger(records, engine.blobs())) as ledger:
+        runtime = replace(
+            fixed,
+            ledger=ledger,
+            configurations=configurations,
+            defaults=Defaults(configurations, now=fixed.now, clock=lambda: 0.0),
+        )
+        mounts = [app.mount for app in (completion, storage, request_log, portal)]
+        yield World(Caller.of(runtime, mounts), runtime, engine, records)
 
 
 def record(number: int, *, after: timedelta = timedelta(0), **fields: Any) -> Record:
