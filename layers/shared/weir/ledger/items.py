@@ -89,11 +89,17 @@ def to_item(record: Record) -> bytes:
         item["corrected_at"] = milliseconds(record.corrected_at)
     if record.session_review:
         item["session_review"] = record.session_review
+    if record.revision:
+        item["revision"] = record.revision
     return jsonbytes.dumps(item)
 
 
 def from_item(text: bytes | str) -> Record:
-    item: Mapping[str, Any] = jsonbytes.loads(text)
+    return from_fields(jsonbytes.loads(text))
+
+
+def from_fields(item: Mapping[str, Any]) -> Record:
+    """Fields of other names are left aside."""
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
@@ -106,6 +112,7 @@ def from_item(text: bytes | str) -> Record:
         warnings=tuple(item.get("warnings", ())),
         corrected_at=_instant(item["corrected_at"]) if "corrected_at" in item else None,
         session_review=item.get("session_review", NOTHING),
+        revision=item.get("revision", 0),
     )
 
 

@@ -38,6 +38,7 @@ Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
     corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
+    archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
 """
 
 import hashlib
@@ -161,6 +162,10 @@ def _blob(workspace: str, id: str) -> str:
     if folder in (".", ".."):  # as a folder it would be another one
         folder = folder.replace(".", "%2E")
     return f"payloads/{folder}/{day_of(id)}/{id}"
+
+
+def archive_folder(workspace: str) -> str:
+    return f"archive/workspace={_quoted(workspace)}/"
 
 
 def _quoted(name: str) -> str:
