@@ -2,10 +2,12 @@
 PYTHON ?= python3
 PORT ?= 8787
 WEIR_DATA_DIR ?= .weir
+CLIENTS ?=
 export PORT WEIR_DATA_DIR
 export SAM_CLI_TELEMETRY = 0
 
 VENV := .venv
+comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
@@ -38,8 +40,8 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-conformance: $(VENV)/.test ## drive Weir with other people's own clients (not part of `make test`)
-	$(BIN)/python tests/conformance/run.py maitai
+conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENTS=a,b for some, CLIENTS=--list
+	@$(BIN)/python -m tests.conformance.run $(subst $(comma), ,$(CLIENTS))
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
@@ -58,7 +60,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .conformance .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
