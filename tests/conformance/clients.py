@@ -31,6 +31,7 @@ CLIENTS = (
     Client("keywordsai", ("keywordsai",)),
     Client("respan-api", ("respan-api",)),
     Client("keywordsai-tracing", ("keywordsai-tracing", "openai")),
+    Client("respan-tracing", ("respan-tracing", "respan-instrumentation-openai", "openai")),
     Client("openllmetry", ("opentelemetry-instrumentation-openai", "opentelemetry-exporter-otlp-proto-http", "openai")),
     Client("openai-python", ("openai",)),
     Client("openai-node", ("openai",), "node"),
