@@ -156,14 +156,9 @@ def failures_of_a_task_and_of_a_completion() -> None:
 
     refused(ValueError, failing)
     spans = exported(3)
-    equal(
-        {name: (span["status"], span.get("error_message")) for name, span in spans.items()},
-        {
-            "failing.workflow": ("failed", "It broke."),
-            "broken.task": ("failed", "It broke."),
-            "openai.chat": ("failed", "Error code: 400 - No.\nReally not."),
-        },
-    )
+    equal({name: span["status"] for name, span in spans.items()}, dict.fromkeys(spans, "failed"))
+    equal([spans[name]["error_message"] for name in ("failing.workflow", "broken.task")], ["It broke."] * 2)
+    assert "No.\\nReally not." in spans["openai.chat"]["error_message"], spans["openai.chat"]
 
 
 @check
