@@ -1,4 +1,5 @@
-# `make dev` runs Weir on this machine; `make test` is everything that CI runs. Both need python3 (3.11+) and make.
+# `make dev` runs Weir on this machine; CI runs `make test` and `make conformance`. They need python3 (3.11+) and make, the
+# last also node and npm.
 PYTHON ?= python3
 PORT ?= 8787
 WEIR_DATA_DIR ?= .weir
@@ -21,7 +22,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed ## everything CI runs
+test: $(VENV)/.test $(TOOLS)/.installed ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
