@@ -28,6 +28,7 @@ class Client:
 
 CLIENTS = (
     Client("maitai", ("maitai-python", "maitai-cli")),
+    Client("maitai-cli", ("maitai-cli",)),
     Client("keywordsai", ("keywordsai",)),
     Client("respan-api", ("respan-api",)),
     Client("keywordsai-tracing", ("keywordsai-tracing", "openai")),

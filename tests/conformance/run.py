@@ -92,7 +92,6 @@ def _check(client: Client, folder: Path, outcome: Outcome) -> None:
             environ = {
                 "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
                 "PYTHONPATH": str(PROJECT),
-                "PYTHONDONTWRITEBYTECODE": "1",
                 "HOME": home,
                 "WEIR_URL": weir.url,
                 "WEIR_KEY": weir.key,
