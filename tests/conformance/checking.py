@@ -46,16 +46,20 @@ def run(*packages: str) -> None:
 
 
 def ask(path: str, key: str = KEY, body: object = None, method: str | None = None) -> tuple[int, Any]:
-    """Weir's answer to a plain request, past the client: status and JSON."""
+    """Weir's answer to a plain request, past the client: its status and its JSON, or the text that is none."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     request = urllib.request.Request(URL + path, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
+        answer = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as refusal:
-        with refusal:
-            return refusal.code, json.load(refusal)
+        answer = refusal
+    with answer:
+        text = answer.read()
+    try:
+        return answer.status, json.loads(text)
+    except ValueError:
+        return answer.status, text.decode()
 
 
 def rows(**fields: str) -> list[dict[str, Any]]:
