@@ -121,7 +121,7 @@ class Record:
             return self.tokens_per_second
         if self.claimed_usage is None or not self.latency_ms:
             return None
-        return self.claimed_usage.completion / (self.latency_ms / 1000)
+        return self.claimed_usage.completion * 1000 / self.latency_ms
 
 
 @dataclass(frozen=True, slots=True)
