@@ -19,7 +19,7 @@ from weir.http.maitai_config import (
     to_changes,
 )
 from weir.http.portal import all_of, data, path_id
-from weir.portal import elsewhere
+from weir.portal import api_keys, elsewhere
 from weir.portal.analytics import AnalyticsPages
 from weir.portal.endpoints import Desk, mount_all
 from weir.portal.intent_groups import IntentGroups
@@ -142,6 +142,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         ("POST", f"{intent}/config/reset", applications.reset_intent_config, "Set nothing for an intent", None),
     ):
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
+    api_keys.mount(app, runtime)
     _mount_resources(app, runtime)
 
 

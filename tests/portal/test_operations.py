@@ -62,6 +62,11 @@ def test_together_they_are_all_operations_of_the_command_line(weir: Caller) -> N
         ("POST", "/intent-groups"),
         ("POST", "/intent-groups/{}/config/reset"),
         ("GET", "/sessions/{}/summary"),
+        ("GET", "/api-keys"),
+        ("POST", "/api-keys"),
+        ("GET", "/api-keys/{}"),
+        ("DELETE", "/api-keys/{}"),
+        ("POST", "/api-keys/{}/rotate"),
     }
     assert beside <= routes
     assert len(routes - beside) == 389 - 343
