@@ -13,7 +13,7 @@ from weir.ledger import aws
 _names = count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def moto() -> Iterator[tuple[Any, Any]]:
     """Clients of DynamoDB and S3 that never leave the process. Making one takes longer than most tests."""
     with pytest.MonkeyPatch.context() as environment, mock_aws():
