@@ -13,6 +13,7 @@ from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.files import FileBlobStore
+from weir.ledger.keys import INDEXES, Index
 from weir.ledger.ports import BlobStore, ConfigStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
@@ -22,7 +23,7 @@ from weir.ledger.sqlite_config import SQLiteConfigStore
 class Engine(Protocol):
     """One storage, empty at first. An engine joins the contract by such a class and a fixture in conftest.py."""
 
-    def open(self) -> RecordStore:
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> RecordStore:
         """Another process' view of the storage."""
         ...
 
@@ -48,8 +49,8 @@ class SQLiteAndFiles:
         self._folder = folder
         self._path = folder / "ledger.db"
 
-    def open(self) -> SQLiteRecordStore:
-        return SQLiteRecordStore(self._path)
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> SQLiteRecordStore:
+        return SQLiteRecordStore(self._path, indexes=indexes)
 
     def blobs(self) -> FileBlobStore:
         return FileBlobStore(self._folder / "blobs")
@@ -65,7 +66,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "configuration", "sequences")
+        tables = ("records", "caller_ids", "configuration", "sequences")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -127,8 +128,8 @@ class DynamoDBAndS3:
         self._s3 = Wire(s3)
         self._shards = shards
 
-    def open(self) -> DynamoDBRecordStore:
-        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards)
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> DynamoDBRecordStore:
+        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards, indexes=indexes)
 
     def blobs(self) -> S3BlobStore:
         return S3BlobStore(self._s3, self.table)

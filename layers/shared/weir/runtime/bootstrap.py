@@ -90,14 +90,14 @@ def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.s3 import open_s3
 
-        records = open_dynamodb(settings.table, shards=settings.shards)
+        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         return Ledger(records, open_s3(settings.bucket)), configurations
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
 
     path = settings.data_dir / "ledger.sqlite"
-    ledger = Ledger(SQLiteRecordStore(path), FileBlobStore(settings.data_dir / "blobs"))
+    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
     return ledger, Configurations(SQLiteConfigStore(path))
 
 
