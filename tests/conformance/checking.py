@@ -20,6 +20,7 @@ URL, KEY, UPSTREAM = (os.environ[name] for name in ("WEIR_URL", "WEIR_KEY", "UPS
 _LOOK_S = 0.05
 _LOOKS = 100
 _SETTLED_S = 0.1
+_APART_S = 0.0002
 
 _Error = TypeVar("_Error", bound=Exception)
 _CHECKS: list[Callable[[], None]] = []
@@ -45,8 +46,17 @@ def run(*packages: str) -> None:
     os._exit(0)  # a client's threads would keep the process alive
 
 
+def apart() -> None:
+    """Ids begin with their millisecond: what is made from now on is newer than what was made before."""
+    begun = time.time_ns() // 1_000_000
+    while time.time_ns() // 1_000_000 == begun:
+        time.sleep(_APART_S)
+
+
 def ask(path: str, key: str = KEY, body: object = None, method: str | None = None) -> tuple[int, Any]:
     """Weir's answer to a plain request, past the client: its status and its JSON, or the text that is none."""
+    if body is not None:
+        apart()
     data = None if body is None else json.dumps(body).encode()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     request = urllib.request.Request(URL + path, data, headers, method=method)

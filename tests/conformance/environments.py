@@ -91,4 +91,4 @@ def _make_node(client: Client, folder: Path) -> None:
 def _run(arguments: Sequence[str | Path], folder: Path = PROJECT) -> None:
     done = subprocess.run(arguments, cwd=folder, capture_output=True, encoding="utf-8", timeout=_PATIENCE_S)
     if done.returncode:
-        raise NotBuilt(f"{' '.join(map(str, arguments))}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise NotBuilt(f"{' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}")

@@ -62,6 +62,13 @@ check("whole answer is the one that is kept", async () => {
   assert.equal(response.headers.get("x-weir-request-id"), log.id);
 });
 
+check("environment alone points the client here", async () => {
+  Object.assign(process.env, { OPENAI_BASE_URL: `${URL}/v1`, OPENAI_API_KEY: KEY });
+  const answer = await new OpenAI().chat.completions.create({ model: "gpt-either", messages: HELLO });
+  assert.equal(answer.choices[0].message.content, "whole answer");
+  holds(await only(), { prompt_messages: HELLO, status: "success" });
+});
+
 check("every parameter reaches the provider", async () => {
   const parameters = {
     temperature: 0.25, top_p: 0.5, seed: 7, stop: ["x", "y"], n: 1, user: "u-1", logit_bias: { 50256: -100 },

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import struct
 from collections.abc import Callable
 from functools import partial
@@ -94,6 +95,16 @@ def every_base_url_reaches_the_same() -> None:
         answer = client(base).chat.completions.create(model="openai/gpt-either", messages=HELLO)
         equal(answer.choices[0].message.content, "whole answer")
     equal([log["model"] for log in new(4)], ["openai/gpt-either"] * 4)
+
+
+@check
+def environment_alone_points_the_client_here() -> None:
+    os.environ |= {"OPENAI_BASE_URL": f"{URL}/v1", "OPENAI_API_KEY": KEY}
+    with OpenAI() as made:
+        equal(
+            made.chat.completions.create(model="gpt-either", messages=HELLO).choices[0].message.content, "whole answer"
+        )
+    holds(only(), prompt_messages=HELLO, status="success")
 
 
 @check

@@ -13,7 +13,7 @@ from respan import errors as respan_errors
 from respan.core.api_error import ApiError
 from respan.gateway import CreateChatCompletionRequestMessagesItem
 
-from tests.conformance.checking import KEY, URL, check, equal, holds, new, only, refused, rows, run
+from tests.conformance.checking import KEY, URL, apart, check, equal, holds, new, only, refused, rows, run
 
 ASKED = [{"role": "user", "content": "Grüezi, 世界 👋"}]
 SAID = {"role": "assistant", "content": "Sali"}
@@ -22,6 +22,7 @@ _SENT: list[Any] = []
 
 
 def _remember(request: httpx.Request) -> None:
+    apart()
     if request.content:
         _SENT.append(json.loads(request.content))
 

@@ -26,6 +26,8 @@ from tests.weir_process import WeirProcess
 
 _PATIENCE_S = 300
 _USAGE = 2
+_SHOWN = 2_000
+"""Characters of a problem's end that are printed."""
 _output = threading.Lock()
 
 
@@ -78,7 +80,7 @@ def _drive(client: Client) -> Outcome:
         _print(f"{client.name}: environment {'found' if cached else 'made'} in {outcome.built_s:.1f} s")
         _check(client, folder, outcome)
     except (NotBuilt, OSError, AssertionError) as exc:
-        outcome.problem = str(exc)
+        outcome.problem = str(exc)[-_SHOWN:]
     if outcome.problem is not None:
         _print(f"{client.name}: {outcome.problem}")
     outcome.took_s = time.monotonic() - started
@@ -118,7 +120,7 @@ def _read(client: Client, folder: Path, environ: Mapping[str, str], home: Path, 
         if code or not outcome.expected or outcome.passed + outcome.failed != outcome.expected:
             errors.seek(0)
             tried = f"{outcome.passed + outcome.failed} of {outcome.expected}"
-            outcome.problem = f"ended with {code} after {tried} checks\n{errors.read()[-4000:]}"
+            outcome.problem = f"ended with {code} after {tried} checks\n{errors.read()[-_SHOWN:]}"
 
 
 def _told(client: Client, line: Mapping[str, Any], outcome: Outcome) -> None:

@@ -280,8 +280,8 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-annotate",
         "request-log-summary",
         "portal",
-        "portal-requests",
         "trace",
+        "portal-requests",
     }
 
 

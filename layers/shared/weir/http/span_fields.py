@@ -176,6 +176,7 @@ def _read(span: Document) -> tuple[dict[str, Any], str | None]:
     ]
     if answers:
         fields["completion_message"] = answers[0]
+        fields["tool_calls"] = answers[0].get("tool_calls")
     if len(answers) > 1:
         fields["completion_messages"] = answers
     prompt = parsed(attributes.get("respan.prompt"))
