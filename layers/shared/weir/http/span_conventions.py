@@ -111,6 +111,8 @@ NUMBERS: Mapping[str, Names] = {
 }
 """Durations are in seconds, costs in US dollars. Names without a dot are those of PARAMETERS."""
 
+ANSWER_ID: Names = ("gen_ai.response.id",)
+
 STREAM: Names = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
 
 INPUT: Names = ("traceloop.entity.input", "input.value", "gen_ai.tool.call.arguments")
