@@ -37,6 +37,7 @@ Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
+    seals of the archive     seals/workspace=<workspace>/<n, 8 digits>.json.gz
 """
 
 import hashlib
@@ -150,8 +151,16 @@ def payload_blob_key(workspace: str, id: str) -> str:
     return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
 
 
+ARCHIVE = "archive/workspace="
+"""What the keys of all workspaces' archives begin with."""
+
+
 def archive_folder(workspace: str) -> str:
-    return f"archive/workspace={_quoted(workspace)}/"
+    return f"{ARCHIVE}{_quoted(workspace)}/"
+
+
+def seals_folder(workspace: str) -> str:
+    return f"seals/workspace={_quoted(workspace)}/"
 
 
 def _quoted(name: str) -> str:

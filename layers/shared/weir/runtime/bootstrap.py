@@ -16,6 +16,8 @@ from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.defaults import Defaults
 
 if TYPE_CHECKING:
+    from weir.ledger.archive import Archive
+    from weir.ledger.ports import BlobStore
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
@@ -99,6 +101,25 @@ def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
     path = settings.data_dir / "ledger.sqlite"
     ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
     return ledger, Configurations(SQLiteConfigStore(path))
+
+
+def open_blobs(settings: Settings) -> "BlobStore":
+    if settings.engine == "dynamodb":
+        if settings.bucket is None:
+            raise SettingsInvalid("WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger.s3 import open_s3
+
+        return open_s3(settings.bucket)
+    return FileBlobStore(settings.data_dir / "blobs")
+
+
+def open_archive(blobs: "BlobStore") -> "Archive":
+    """What is put into an hour that the scheduled seals no longer look at is sealed at once."""
+    from weir.ledger.archive import Archive
+    from weir.ledger.seals import Seals
+    from weir.services.seal import seal_late
+
+    return Archive(blobs, nonce=lambda: secrets.token_hex(16), after_put=seal_late(Seals(blobs), now))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
