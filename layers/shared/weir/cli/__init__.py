@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli.archive import add_verify
+from weir.cli import analytics, archive
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
@@ -29,7 +29,8 @@ def main() -> int:
     )
     doctor.add_argument("--json", action="store_true", help="for machines: everything, with every feature")
     doctor.set_defaults(run=_doctor)
-    add_verify(commands)
+    analytics.register(commands)
+    archive.register(commands)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BAR = 30
 
 
-def add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     verify = commands.add_parser(
         "verify",
         help="check that the archive is as it was written",

@@ -15,11 +15,15 @@ from weir.domain.totals import GroupField, Totals
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore."""
+    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore.
+
+    `claimed`: its caller_id was claimed for it before, by RecordStore.claim, and is not claimed again.
+    """
 
     record: Record
     inline: bytes | None = None
     blob_key: str | None = None
+    claimed: bool = False
 
 
 class Kept(NamedTuple):
@@ -37,6 +41,14 @@ class RecordStore(Protocol):
         If an earlier attempt claimed a caller_id and died before its record was stored, the record is stored under
         the id claimed then, which is the one returned. The future raises LedgerUnavailable when the engine refuses;
         it cannot be cancelled.
+        """
+        ...
+
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        """Let `caller_id` stand for the record `id`, which may be yet to come, and say what it stands for now.
+
+        Only if it stands for nothing, for `instead_of`, or for `id` already; durable when it returns. None for `id`
+        makes it stand for nothing again, if it stands for `instead_of`. Raises LedgerUnavailable.
         """
         ...
 
