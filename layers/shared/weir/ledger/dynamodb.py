@@ -175,6 +175,31 @@ class DynamoDBRecordStore:
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
 
+    def delete(self, workspace: str, id: str) -> bool:
+        keys = self._keys(workspace, id)
+        if not keys:
+            return False
+        record_at, payload_at = keys
+        with aws.refused_as("The ledger cannot be written."):
+            item = self._read(record_at).get(record_at)
+            payload_ids = {f"p#{item['payload_id']['S']}"} if item is not None and "payload_id" in item else set()
+            left = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :payload)",
+                ExpressionAttributeValues={":pk": {"S": payload_at.pk}, ":payload": {"S": payload_at.sk}},
+                ProjectionExpression="sk",
+                ConsistentRead=True,
+            )
+            for sk in sorted(payload_ids.union(found["sk"]["S"] for found in left["Items"])):
+                self._client.delete_item(TableName=self._table, Key=_key_attributes(Key(payload_at.pk, sk)))
+            if item is None:
+                return False
+            caller_id = from_item(item["item"]["S"]).caller_id
+            if caller_id is not None:
+                self.claim(workspace, caller_id, None, instead_of=id)
+            self._client.delete_item(TableName=self._table, Key=_key_attributes(record_at))
+            return True
+
     def totals(
         self,
         workspace: str,

@@ -37,6 +37,7 @@ Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
+    spill                    spill/<workspace>/records/<id>.json.gz, and callers/c=<caller's id> (spill.py)
     seals of the archive     seals/workspace=<workspace>/<n, 8 digits>.json.gz
 """
 
@@ -145,10 +146,22 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def payload_blob_key(workspace: str, id: str) -> str:
-    folder = _quoted(workspace)
-    if folder in (".", ".."):  # as a folder it would be another one
-        folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+    return f"payloads/{_folder(workspace)}/{day_of(id)}/{id}.json.gz"
+
+
+SPILL = "spill/"
+
+
+def spill_folder(workspace: str) -> str:
+    return f"{SPILL}{_folder(workspace)}/"
+
+
+def spilled_record_key(workspace: str, id: str) -> str:
+    return f"{spill_folder(workspace)}records/{id}.json.gz"
+
+
+def spilled_caller_key(workspace: str, caller_id: str) -> str:
+    return f"{spill_folder(workspace)}callers/c={_quoted(caller_id)}"
 
 
 ARCHIVE = "archive/workspace="
@@ -161,6 +174,11 @@ def archive_folder(workspace: str) -> str:
 
 def seals_folder(workspace: str) -> str:
     return f"seals/workspace={_quoted(workspace)}/"
+
+
+def _folder(workspace: str) -> str:
+    folder = _quoted(workspace)
+    return folder.replace(".", "%2E") if folder in (".", "..") else folder  # as folders they would be others
 
 
 def _quoted(name: str) -> str:

@@ -1,7 +1,9 @@
 """The ledger as the services use it: keep a record with its payload, read it back, list."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
@@ -10,6 +12,9 @@ from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import payload_blob_key
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
+from weir.ledger.spill import Spill
+
+logger = logging.getLogger("weir.ledger")
 
 INLINE_LIMIT = 100_000
 """Bytes of an encoded payload up to which it lies beside its record; a DynamoDB item ends at 400 KB."""
@@ -18,50 +23,84 @@ _OFF_LOOP = 65_536
 """Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
 
 
+class Erased(NamedTuple):
+    """How many of each were deleted."""
+
+    records: int = 0
+    blobs: int = 0
+    spilled: int = 0
+
+
 class Ledger:
-    def __init__(self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT) -> None:
-        self._records = records
-        self._blobs = blobs
+    def __init__(
+        self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT, *, spill: Spill | None = None
+    ) -> None:
+        """`spill` takes what the record store refuses."""
+        self.records, self.blobs, self.spill = records, blobs, spill
         self._inline_limit = inline_limit
+
+    def without_spill(self) -> "Ledger":
+        """The same, of the record store alone."""
+        return Ledger(self.records, self.blobs, self._inline_limit)
 
     async def claim(
         self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
     ) -> str | None:
         """What the caller's id stands for now, see RecordStore.claim. Raises LedgerUnavailable."""
-        return await asyncio.to_thread(lambda: self._records.claim(workspace, caller_id, id, instead_of=instead_of))
+        return await asyncio.to_thread(lambda: self.records.claim(workspace, caller_id, id, instead_of=instead_of))
 
     async def keep(self, record: Record, payload: Payload, *, claimed: bool = False) -> Kept:
-        """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised.
+        """Returns when record and payload survive a crash: in the record store, or put aside where that refuses.
 
-        `claimed`: the record's caller_id has been claimed for it.
+        Raises LedgerUnavailable when both refuse; then nothing is promised. `claimed`: the record's caller_id has been
+        claimed for it.
         """
+        try:
+            return await self._keep(record, payload, claimed)
+        except LedgerUnavailable as exc:
+            return await self.put_aside(record, payload, exc)
+
+    async def put_aside(self, record: Record, payload: Payload, refusal: LedgerUnavailable) -> Kept:
+        """Until the record store takes it. Raises the refusal where there is no such place, or that refuses too."""
+        if self.spill is None:
+            raise refusal
+        try:
+            kept = await asyncio.to_thread(self.spill.put, record, payload)
+        except LedgerUnavailable as exc:
+            raise refusal from exc
+        logger.warning("record put aside", extra={"record_id": kept.id, "reason": str(refusal)})
+        return kept
+
+    async def _keep(self, record: Record, payload: Payload, claimed: bool) -> Kept:
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
             content = payloads.to_bytes(payload)
         else:
             content = await asyncio.to_thread(payloads.to_bytes, payload)
         if len(content) <= self._inline_limit:
-            return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content, claimed=claimed)))
+            return await asyncio.wrap_future(self.records.submit(Entry(record, inline=content, claimed=claimed)))
         key = payload_blob_key(record.workspace, record.id)
-        await asyncio.to_thread(self._blobs.put, key, content)  # first: a record never points at nothing
-        return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key, claimed=claimed)))
+        await asyncio.to_thread(self.blobs.put, key, content)  # first: a record never points at nothing
+        return await asyncio.wrap_future(self.records.submit(Entry(record, blob_key=key, claimed=claimed)))
 
     async def get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
-        """By our id or by the one the caller chose."""
+        """By our id or by the one the caller chose, also while it is put aside."""
+        return await asyncio.to_thread(self._get_anywhere, workspace, id)
+
+    async def stored(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
+        """As `get`, from the record store alone, which costs no more where nothing is found."""
         return await asyncio.to_thread(self._get, workspace, id)
 
     async def newest(
         self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
     ) -> tuple[Record, ...]:
-        return await asyncio.to_thread(lambda: self._records.newest(workspace, limit=limit, before=before, since=since))
+        return await asyncio.to_thread(lambda: self.records.newest(workspace, limit=limit, before=before, since=since))
 
     async def of_session(
         self, workspace: str, session_id: str, *, limit: int, after: str | None = None
     ) -> tuple[Record, ...]:
         """Ascending by id. Raises RequestInvalid without the index; so do the two below."""
-        return await asyncio.to_thread(
-            lambda: self._records.of_session(workspace, session_id, limit=limit, after=after)
-        )
+        return await asyncio.to_thread(lambda: self.records.of_session(workspace, session_id, limit=limit, after=after))
 
     async def of_customer(
         self,
@@ -73,7 +112,7 @@ class Ledger:
         since: str | None = None,
     ) -> tuple[Record, ...]:
         return await asyncio.to_thread(
-            lambda: self._records.of_customer(workspace, customer_identifier, limit=limit, before=before, since=since)
+            lambda: self.records.of_customer(workspace, customer_identifier, limit=limit, before=before, since=since)
         )
 
     async def of_intent(
@@ -87,12 +126,12 @@ class Ledger:
         since: str | None = None,
     ) -> tuple[Record, ...]:
         return await asyncio.to_thread(
-            lambda: self._records.of_intent(workspace, application, intent, limit=limit, before=before, since=since)
+            lambda: self.records.of_intent(workspace, application, intent, limit=limit, before=before, since=since)
         )
 
     async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """The record as it is now, durably; None if there is none. Raises RequestInvalid or LedgerUnavailable."""
-        return await asyncio.to_thread(self._records.annotate, workspace, id, annotation)
+        return await asyncio.to_thread(self.records.annotate, workspace, id, annotation)
 
     async def totals(
         self,
@@ -105,21 +144,51 @@ class Ledger:
     ) -> Mapping[str | None, Totals] | None:
         """None where the engine cannot sum without reading every record."""
         return await asyncio.to_thread(
-            lambda: self._records.totals(
+            lambda: self.records.totals(
                 workspace, group_by=group_by, before=before, since=since, environment=environment
             )
         )
 
+    def erase(self, workspace: str, id: str) -> Erased:
+        """Delete a record by our id, with its payload wherever it lies, also what is put aside. Blocks.
+
+        Raises LedgerUnavailable; then some of it may be gone, and it can be erased again.
+        """
+        entry = self.records.get(workspace, id)
+        own = entry is not None and entry.record.id == id
+        blobs = {payload_blob_key(workspace, id)} | ({entry.blob_key} if entry and own and entry.blob_key else set())
+        found = [key for key in sorted(blobs) if self.blobs.get_range(key, 0, 1) is not None]
+        for key in found:
+            self.blobs.delete(key)
+        record = self.records.delete(workspace, id)
+        spilled = None if self.spill is None else self.spill.get(workspace, id)
+        if self.spill is not None and spilled is not None and spilled[0].id == id:
+            self.spill.delete(spilled[0])
+        else:
+            spilled = None
+        return Erased(records=int(record), blobs=len(found), spilled=int(spilled is not None))
+
     def close(self) -> None:
-        self._records.close()
+        self.records.close()
+
+    def _get_anywhere(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
+        try:
+            found, refusal = self._get(workspace, id), None
+        except LedgerUnavailable as exc:
+            found, refusal = None, exc
+        if found is None and self.spill is not None:
+            found = self.spill.get(workspace, id)
+        if found is None and refusal is not None:
+            raise refusal
+        return found
 
     def _get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
-        entry = self._records.get(workspace, id)
+        entry = self.records.get(workspace, id)
         if entry is None:
             return None
         content = entry.inline
         if content is None and entry.blob_key is not None:
-            content = self._blobs.get(entry.blob_key)
+            content = self.blobs.get(entry.blob_key)
         if content is None:
             raise LedgerUnavailable("The record is there, its payload cannot be found.")
         return entry.record, payloads.from_bytes(content)

@@ -108,6 +108,14 @@ class RecordStore(Protocol):
         """
         ...
 
+    def delete(self, workspace: str, id: str) -> bool:
+        """Delete the record of that id of ours, its payload where that lies beside it, and what its caller's id claims.
+
+        False when there is no such record; what an attempt at one has left there is deleted all the same. Durable when
+        it returns. Raises LedgerUnavailable; then some of it may be gone, the record being the last.
+        """
+        ...
+
     def totals(
         self,
         workspace: str,

@@ -176,6 +176,10 @@ class SQLiteRecordStore:
                 return record
         return None
 
+    def delete(self, workspace: str, id: str) -> bool:
+        deleted: Future[bool] = self._enqueue(partial(_delete, workspace=workspace, id=id))
+        return deleted.result()
+
     def totals(
         self,
         workspace: str,
@@ -316,6 +320,19 @@ def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes
         "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
     return bool(changed.rowcount)
+
+
+def _delete(connection: sqlite3.Connection, workspace: str, id: str) -> bool:
+    key = (workspace, id)
+    row = connection.execute("SELECT item FROM records WHERE workspace = ? AND id = ?", key).fetchone()
+    connection.execute("DELETE FROM payloads WHERE workspace = ? AND id = ?", key)
+    if row is None:
+        return False
+    caller_id = from_item(row[0]).caller_id
+    if caller_id is not None:
+        _claim(connection, workspace, caller_id, None, instead_of=id)
+    connection.execute("DELETE FROM records WHERE workspace = ? AND id = ?", key)
+    return True
 
 
 def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:
