@@ -4,11 +4,17 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from tests.ledger.test_archive import call, opened
-from tests.test_cli import weir
+from tests.ledger.test_contract import NOON, record
+from tests.test_cli import report, weir
+from weir.domain.record import Payload
 from weir.ledger.archive_format import Partition
 from weir.ledger.files import FileBlobStore
 from weir.ledger.seals import Seals
+from weir.ledger.spill import Spill
+from weir.ledger.sqlite import SQLiteRecordStore
 from weir.services.seal import seal_recent
 
 TWELVE = Partition("main", "2026-03-01", 12)
@@ -66,3 +72,18 @@ def test_verify_says_so_when_there_is_nothing(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "There is no archive.\n")
     ran = weir("verify", "--folder", str(tmp_path / "none"))
     assert (ran.returncode, ran.stderr) == (2, f"weir: {tmp_path / 'none'} is no folder\n")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        (0, ("ok", "nothing waits to be put back")),
+        (2, ("note", "2 records wait to be put back, the oldest since 2026-03-01T12:00:00Z")),
+    ],
+)
+def test_doctor_shows_what_waits_to_be_put_back(tmp_path: Path, waiting: int, expected: tuple[str, str]) -> None:
+    SQLiteRecordStore(tmp_path / "ledger.sqlite").close()
+    for number in range(waiting):
+        Spill(FileBlobStore(tmp_path / "blobs")).put(record(NOON + number, number), Payload(b"{}"))
+    found = {each["subject"]: (each["verdict"], each["says"]) for each in report(tmp_path)["settings"]}
+    assert found["spill"] == expected

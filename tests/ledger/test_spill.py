@@ -21,7 +21,7 @@ from weir.ledger.ledger import Ledger
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
 from weir.ledger.spill import Backlog, Spill
 from weir.services.keep import keep_once
-from weir.services.redrive import Redriven, redrive
+from weir.services.put_back import PutBack, put_back
 
 PAYLOAD = Payload(b'{"n":1}', b'"answer"')
 
@@ -60,8 +60,8 @@ class Setup:
     def get(self, id: str) -> tuple[Record, Payload] | None:
         return asyncio.run(self.ledger.get("main", id))
 
-    def redrive(self) -> Redriven:
-        return asyncio.run(redrive(self.ledger, opened(self.blobs)))
+    def put_back(self) -> PutBack:
+        return asyncio.run(put_back(self.ledger, opened(self.blobs)))
 
     def newest(self) -> tuple[Record, ...]:
         return asyncio.run(self.ledger.newest("main", limit=10))
@@ -81,15 +81,15 @@ def test_what_is_refused_is_put_aside_found_and_put_back(setup: Setup) -> None:
     assert setup.get(spilled.id) == (spilled, PAYLOAD)
     assert setup.get("order-1") == (spilled, PAYLOAD)
     assert setup.spill.backlog() == Backlog(1, instant_of(spilled.id))
-    assert setup.redrive() == Redriven(refusal="The table is out of reach.")
+    assert setup.put_back() == PutBack(refusal="The table is out of reach.")
     setup.store.refuses = False
     assert setup.get(spilled.id) == (spilled, PAYLOAD)
     assert setup.newest() == ()
-    assert setup.redrive() == Redriven(stored=1)
+    assert setup.put_back() == PutBack(stored=1)
     assert setup.newest() == (spilled,)
     assert [setup.get(id) for id in (spilled.id, "order-1")] == [(spilled, PAYLOAD)] * 2
     assert list(setup.blobs.list("spill/")) == []
-    assert setup.redrive() == Redriven()
+    assert setup.put_back() == PutBack()
     assert setup.spill.backlog() == Backlog(0, None)
 
 
@@ -99,7 +99,7 @@ def test_two_attempts_with_one_callers_id_are_one_record(setup: Setup) -> None:
     assert setup.keep(first) == Kept(first.id, new=True)
     assert setup.keep(again, Payload(b"2")) == Kept(first.id, new=False)
     setup.store.refuses = False
-    setup.redrive()
+    setup.put_back()
     assert setup.newest() == (first,)
     assert setup.get("order-1") == (first, PAYLOAD)
 
@@ -110,7 +110,7 @@ def test_who_was_told_an_id_finds_the_record_by_it_though_another_attempt_came_f
     setup.store.refuses = True
     assert setup.keep(again, Payload(b"2")) == Kept(again.id, new=True)  # nobody could know
     setup.store.refuses = False
-    assert setup.redrive() == Redriven(stored=1)
+    assert setup.put_back() == PutBack(stored=1)
     assert setup.newest() == (first,)
     assert [setup.get(id) for id in (first.id, "order-1", again.id)] == [(first, PAYLOAD)] * 3
 
@@ -132,7 +132,7 @@ def test_the_report_of_a_call_that_was_put_aside_is_no_second_record(setup: Setu
     assert asyncio.run(setup.ledger.keep(ours, PAYLOAD)) == Kept(ours.id, new=True)
     setup.keep(theirs, Payload(b"2"))
     setup.store.refuses = False
-    assert setup.redrive() == Redriven(stored=2)
+    assert setup.put_back() == PutBack(stored=2)
     assert setup.newest() == (ours,)
     assert [setup.get(id) for id in (ours.id, theirs.id)] == [(ours, PAYLOAD)] * 2
 
@@ -143,10 +143,10 @@ def test_a_run_that_was_killed_before_it_forgot_changes_nothing_the_next_time(se
     asyncio.run(setup.ledger.keep(failed, PAYLOAD))
     setup.store.refuses = False
     left = {key: setup.blobs.get(key) for key in setup.blobs.list("spill/")}
-    setup.redrive()
+    setup.put_back()
     for key, content in left.items():
         setup.blobs.put(key, content or b"")
-    assert setup.redrive() == Redriven(stored=1)
+    assert setup.put_back() == PutBack(stored=1)
     assert setup.newest() == (failed,)
     assert list(setup.blobs.list("spill/")) == []
 
@@ -159,7 +159,7 @@ def test_many_are_put_back_by_several_at_once(setup: Setup) -> None:
     setup.store.refuses = False
 
     async def both() -> None:
-        await asyncio.gather(*(redrive(setup.ledger, opened(setup.blobs)) for _ in range(2)))
+        await asyncio.gather(*(put_back(setup.ledger, opened(setup.blobs)) for _ in range(2)))
 
     asyncio.run(both())
     assert asyncio.run(setup.ledger.newest("main", limit=100)) == tuple(reversed(spilled))
@@ -175,7 +175,7 @@ def test_what_was_erased_while_it_was_put_aside_does_not_come_back(setup: Setup)
     partition = Partition.of("main", erased.id)
     chain = Chain(partition, 1, None, (), (Erasing(erased.id, None, None),))
     setup.blobs.put(partition.key(1), to_object(chain, []))
-    assert setup.redrive() == Redriven(stored=1, erased=1)
+    assert setup.put_back() == PutBack(stored=1, erased=1)
     assert setup.newest() == (other,)
     assert setup.get(erased.id) is None
 
@@ -186,7 +186,7 @@ def test_what_cannot_be_read_stays_and_keeps_nothing_else_back(setup: Setup) -> 
     setup.keep(good)
     setup.store.refuses = False
     setup.blobs.put(f"spill/main/records/{uuid7(NOON, 1)}.json.gz", b"poison")
-    assert setup.redrive() == Redriven(stored=1)
+    assert setup.put_back() == PutBack(stored=1)
     assert setup.newest() == (good,)
     assert setup.spill.backlog() == Backlog(1, instant_of(uuid7(NOON, 1)))
 
@@ -197,7 +197,7 @@ def test_a_large_payload_comes_back_whole(engine: Engine) -> None:
     spilled = record(random=1)
     setup.keep(spilled)
     setup.store.refuses = False
-    setup.redrive()
+    setup.put_back()
     assert setup.get(spilled.id) == (spilled, PAYLOAD)
     setup.ledger.close()
 
@@ -220,7 +220,7 @@ def test_without_such_a_place_a_refusal_is_one(tmp_path: Path) -> None:
     for each in (record(), record(caller_id=uuid7(NOON, 5))):
         with pytest.raises(LedgerUnavailable):
             asyncio.run(keep_once(ledger, each, PAYLOAD))
-    assert asyncio.run(redrive(ledger, opened(engine.blobs()))) == Redriven()
+    assert asyncio.run(put_back(ledger, opened(engine.blobs()))) == PutBack()
     ledger.close()
 
 

@@ -12,6 +12,7 @@ from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.defaults import Defaults
 
@@ -94,12 +95,14 @@ def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
 
         records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
-        return Ledger(records, open_s3(settings.bucket)), configurations
+        blobs = open_s3(settings.bucket)
+        return Ledger(records, blobs, spill=Spill(blobs)), configurations
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
 
     path = settings.data_dir / "ledger.sqlite"
-    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
+    files = FileBlobStore(settings.data_dir / "blobs")
+    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), files, spill=Spill(files))
     return ledger, Configurations(SQLiteConfigStore(path))
 
 

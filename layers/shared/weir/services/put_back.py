@@ -19,7 +19,7 @@ _Spilled = tuple[Record, Payload]
 
 
 @dataclass(frozen=True, slots=True)
-class Redriven:
+class PutBack:
     """How many are stored now, and how many of those that were put aside had been erased meanwhile.
 
     `refusal` is why it stopped before all was done.
@@ -30,13 +30,13 @@ class Redriven:
     refusal: str | None = None
 
 
-async def redrive(ledger: Ledger, archive: Archive, *, go_on: Callable[[], bool] = lambda: True) -> Redriven:
+async def put_back(ledger: Ledger, archive: Archive, *, go_on: Callable[[], bool] = lambda: True) -> PutBack:
     """Until nothing is left, the record store refuses again, or `go_on` says no. Any number may be at it at once.
 
     Raises LedgerUnavailable when the blob store refuses, and Broken when the archive is not to be read.
     """
     if ledger.spill is None:
-        return Redriven()
+        return PutBack()
     store = ledger.without_spill()
     waiting = ledger.spill.waiting()
     stored = erased = 0
@@ -48,10 +48,10 @@ async def redrive(ledger: Ledger, archive: Archive, *, go_on: Callable[[], bool]
             for part in (others, *([each] for each in callers)):
                 await asyncio.gather(*(_store(store, record, payload) for record, payload in part))
         except LedgerUnavailable as exc:
-            return Redriven(stored, erased, str(exc))
+            return PutBack(stored, erased, str(exc))
         gone = await asyncio.to_thread(_settle, ledger, archive, [record for record, _ in some])
         stored, erased = stored + len(some) - gone, erased + gone
-    return Redriven(stored, erased)
+    return PutBack(stored, erased)
 
 
 def _next(waiting: Iterator[_Spilled]) -> Sequence[_Spilled]:
