@@ -1,6 +1,8 @@
 """`weir verify` and `weir erase`, as a person runs them."""
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from tests.ledger.test_archive import call, opened
 from tests.ledger.test_contract import NOON, record
 from tests.test_cli import report, weir
 from weir.domain.record import Payload
-from weir.ledger.archive_format import Partition
+from weir.ledger.archive_format import Call, Partition
 from weir.ledger.files import FileBlobStore
+from weir.ledger.ledger import Ledger
 from weir.ledger.seals import Seals
 from weir.ledger.spill import Spill
 from weir.ledger.sqlite import SQLiteRecordStore
@@ -87,3 +90,34 @@ def test_doctor_shows_what_waits_to_be_put_back(tmp_path: Path, waiting: int, ex
         Spill(FileBlobStore(tmp_path / "blobs")).put(record(NOON + number, number), Payload(b"{}"))
     found = {each["subject"]: (each["verdict"], each["says"]) for each in report(tmp_path)["settings"]}
     assert found["spill"] == expected
+
+
+def test_erase_says_what_it_removed(tmp_path: Path) -> None:
+    files = FileBlobStore(tmp_path / "blobs")
+    found = replace(record(), session_id="s-1")
+    ledger = Ledger(SQLiteRecordStore(tmp_path / "ledger.sqlite"), files)
+    asyncio.run(ledger.keep(found, Payload(b"{}")))
+    ledger.close()
+    opened(files).append(Partition.of("main", found.id), [Call(found, Payload(b"{}"))])
+    session = ("--workspace", "main", "--session", "s-1")
+
+    ran = weir("erase", *session, "--dry-run", WEIR_DATA_DIR=str(tmp_path))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "Would erase:\n         1  calls\n         1  archive hours\n"
+    ran = weir("erase", *session, WEIR_DATA_DIR=str(tmp_path))
+    assert ran.stdout == (
+        "Erased:\n         1  calls\n         1  records\n         0  payload blobs\n         0  put aside\n"
+        "         1  archive members\n         1  archive hours\n"
+    )
+    ran = weir("erase", *session, "--json", WEIR_DATA_DIR=str(tmp_path))
+    assert json.loads(ran.stdout)["calls"] == 0
+    assert "1 of them erased" in weir("verify", WEIR_DATA_DIR=str(tmp_path)).stdout
+
+
+def test_erase_wants_to_know_whose_and_where(tmp_path: Path) -> None:
+    for arguments in (
+        ("--workspace", "main"),
+        ("--session", "s"),
+        ("--workspace", "w", "--session", "s", "--user", "u"),
+    ):
+        assert weir("erase", *arguments, WEIR_DATA_DIR=str(tmp_path)).returncode == 2

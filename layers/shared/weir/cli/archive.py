@@ -1,4 +1,4 @@
-"""`weir verify`: is the archive as it was written?"""
+"""`weir verify`: is the archive as it was written? `weir erase`: what somebody has left, gone from everywhere."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from weir.services.erase import Whose
     from weir.services.verify import Findings
 
 _BAR = 30
@@ -34,6 +35,20 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     verify.add_argument("--anchor", metavar="HASH", help="of a seal, written down elsewhere, that must be there")
     verify.add_argument("--json", action="store_true", help="for machines: one line for each workspace")
     verify.set_defaults(run=run_verify)
+    erase = commands.add_parser(
+        "erase",
+        help="erase the calls of a session, a customer or a user",
+        description="Erases calls from the table, the payloads, what was put aside, and the archive, and says what was "
+        "removed. Sums stay as they are. It can be asked for again after it was interrupted, and goes on.",
+    )
+    whose = erase.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--session", metavar="ID", help="calls of that session")
+    whose.add_argument("--customer", metavar="ID", help="calls with that customer_identifier")
+    whose.add_argument("--user", metavar="ID", help="calls with that user id")
+    erase.add_argument("--workspace", required=True)
+    erase.add_argument("--dry-run", action="store_true", help="only say how many calls there are")
+    erase.add_argument("--json", action="store_true", help="for machines")
+    erase.set_defaults(run=run_erase)
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
@@ -75,6 +90,41 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return 0 if well else 1
 
 
+def run_erase(arguments: argparse.Namespace) -> int:
+    from weir.domain.errors import LedgerUnavailable
+    from weir.ledger.archive_format import Broken
+    from weir.runtime.bootstrap import open_archive, open_ledger
+    from weir.services.erase import Subject, erase, find
+
+    given: tuple[tuple[Whose, str | None], ...] = (
+        ("session_id", arguments.session),
+        ("customer_identifier", arguments.customer),
+        ("user_id", arguments.user),
+    )
+    ((whose, value),) = ((name, value) for name, value in given if value is not None)
+    subject = Subject(arguments.workspace, whose, value)
+    ledger = open_ledger(Settings.from_environ(os.environ))
+    try:
+        archive = open_archive(ledger.blobs)
+        found: dict[str, int]
+        if arguments.dry_run:
+            hours = find(ledger, archive, subject, progress=steps())
+            found = {"calls": sum(map(len, hours.values())), "archive_hours": len(hours)}
+        else:
+            found = asdict(erase(ledger, archive, subject, progress=steps()))
+    except (LedgerUnavailable, Broken) as exc:
+        print(f"weir: {exc} Not finished: run it again.", file=sys.stderr)
+        return 1
+    finally:
+        ledger.close()
+    if arguments.json:
+        print(json.dumps({**found, "dry_run": arguments.dry_run}))
+    else:
+        print("Would erase:" if arguments.dry_run else "Erased:")
+        print("\n".join(f"  {count:>8}  {name.replace('_', ' ')}" for name, count in found.items()))
+    return 0
+
+
 def to_text(findings: "Findings") -> str:
     lines = [
         f"{findings.workspace}: {findings.members} members in {findings.objects} objects of {findings.hours} hours"
@@ -111,5 +161,17 @@ def bar(title: str) -> Callable[[int, int], None]:
         full = _BAR if of == 0 else _BAR * done // of
         end = "\r\033[K" if done >= of else ""
         print(f"\r{title} [{'#' * full}{'.' * (_BAR - full)}] {done}/{of}{end}", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def steps() -> Callable[[str, int, int], None]:
+    """As `bar`, for work of several steps, of which some do not know how much there is."""
+    if not sys.stderr.isatty():
+        return lambda what, done, of: None
+
+    def show(what: str, done: int, of: int) -> None:
+        count = f"{done}/{of}" if of else str(done)
+        print(f"\r\033[K{what}: {count}", end="\r", file=sys.stderr, flush=True)
 
     return show

@@ -6,7 +6,7 @@ what the first has put, and goes on with what is left. docs/decisions/0008-archi
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,13 +17,17 @@ from weir.ledger.archive_format import (
     ArchiveObject,
     Broken,
     Chain,
+    Erasing,
     Head,
     Member,
     MemberKey,
     Packed,
     Partition,
     from_line,
+    left_of,
+    line_hash,
     pack,
+    pack_line,
     placed,
     read_head,
     read_object,
@@ -176,6 +180,28 @@ class Archive:
         with self._lock:
             return frozenset(self._caught_up(partition).erased)
 
+    def name_erased(self, partition: Partition, ids: Collection[str]) -> None:
+        """Say in the chain that these ids are erased. Durable when it returns; from then on no append takes them in."""
+        with self._lock:
+            while True:
+                known = self._caught_up(partition)
+                named = {id for id in ids if id not in known.erased}
+                if not named:
+                    return
+                chain = Chain(partition, known.n + 1, known.hash, (), self._erasings(partition, known, named))
+                if self._commit(known, chain, to_object(chain, [])):
+                    return
+
+    def blank(self, partition: Partition) -> int:
+        """Put what is left of them in the place of members that erasures name. How many there were.
+
+        Until nothing is left to do: who blanks at the same time may have put back what this one took away.
+        """
+        blanked = 0
+        while some := sum(self._blank(partition, n, erasures) for n, erasures in self._erased_in(partition)):
+            blanked += some
+        return blanked
+
     def _batches(self, partition: Partition, members: Iterable[Member]) -> Iterator[list[Packed]]:
         """What is new of the members as far as it is known without another look, in objects' sizes."""
         known = self._known(partition)
@@ -284,6 +310,60 @@ class Archive:
                 return head
             size *= 4
         return None
+
+    def _erasings(self, partition: Partition, known: _Known, ids: set[str]) -> tuple[Erasing, ...]:
+        found: list[Erasing] = []
+        first, last = min(ids), max(ids)
+        for span in known.spans:
+            if span.first <= last and first <= span.last and (read := self.read(partition, span.n)) is not None:
+                with _naming(partition.key(span.n)):
+                    found += [
+                        Erasing(leaf.id, leaf.revision, line_hash(left_of(line)))
+                        for leaf, line in zip(read.chain.leaves, read.lines(), strict=True)
+                        if leaf.id in ids
+                    ]
+        held = {erasing.id for erasing in found}
+        return (*found, *(Erasing(id, None, None) for id in sorted(ids - held)))
+
+    def _erased_in(self, partition: Partition) -> list[tuple[int, dict[MemberKey, str]]]:
+        """The objects that have members which later objects erase, with the hash of what is to be left of each."""
+        heads = [head for n in self.objects(partition) if (head := self.head(partition, n)) is not None]
+        named = {
+            (erasing.id, erasing.revision): (head.chain.n, erasing.sha256)
+            for head in heads
+            for erasing in head.chain.erases
+        }
+        found: list[tuple[int, dict[MemberKey, str]]] = []
+        for head in heads:
+            erased: dict[MemberKey, str] = {}
+            for leaf in head.chain.leaves:
+                n, sha256 = named.get((leaf.id, leaf.revision), (0, None))
+                if n > head.chain.n and sha256 is not None:
+                    erased[leaf.id, leaf.revision] = sha256
+            if erased:
+                found.append((head.chain.n, erased))
+        return found
+
+    def _blank(self, partition: Partition, n: int, erased: Mapping[MemberKey, str]) -> int:
+        read = self.read(partition, n)
+        if read is None:
+            return 0
+        blanked = 0
+        packed: list[bytes] = []
+        with _naming(partition.key(n)):
+            for leaf, line, (start, length) in zip(read.chain.leaves, read.lines(), read.head.ranges(), strict=True):
+                content = read.content[start : start + length]
+                sha256 = erased.get((leaf.id, leaf.revision))
+                if sha256 is not None and line_hash(line) != sha256:
+                    left = left_of(line)
+                    if line_hash(left) != sha256:
+                        raise Broken(f"what is left of {leaf.id} is not what its erasure names")
+                    content = pack_line(left)
+                    blanked += 1
+                packed.append(content)
+        if blanked:
+            self.blobs.put(partition.key(n), to_object(read.chain, packed))
+        return blanked
 
     def _read_members(self, partition: Partition, n: int, id: str) -> Iterator[Member]:
         head = self.head(partition, n)

@@ -257,6 +257,11 @@ def without_identity(record: Record) -> Record:
     )
 
 
+def left_of(line: bytes) -> bytes:
+    """The line that takes the place of an erased call's. Raises Broken."""
+    return to_line(Erased(without_identity(from_line(line).record)))
+
+
 def line_hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
