@@ -20,6 +20,10 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `content`, JSON; two keys, one read
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
+    what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
+                                                                            `revoked_at` and `used_at`
+    keys of a workspace      pk = <workspace>#keys            sk = <key's id>  put before the item that it points at
+    which workspaces         pk = #workspaces                 sk = <workspace>  `name`; put with the first key of each
 
 The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
 no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload.
@@ -52,6 +56,9 @@ from weir.domain.ids import instant_of
 from weir.domain.record import Record
 
 RECORD_PREFIX = "r#"
+
+WORKSPACES = "#workspaces"
+"""No workspace's own partition: those begin with its name, and one without a name has no keys."""
 
 Index = Literal["session", "customer", "intent"]
 """The name of an index, and of the attribute that is its partition key."""
@@ -130,6 +137,19 @@ def application_key(application: str) -> str:
 
 def intent_key(application: str, intent: str) -> str:
     return f"i#{_quoted(application)}#{_quoted(intent)}"
+
+
+def api_key(id: str) -> Key:
+    """Not below a workspace: a caller who shows a key has not said whose it is."""
+    return Key(f"#key#{_quoted(id)}", "a")
+
+
+def api_keys_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#keys"
+
+
+def workspace_key(workspace: str) -> Key:
+    return Key(WORKSPACES, _quoted(workspace))
 
 
 def day_of(id: str) -> str:
