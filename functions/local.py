@@ -45,7 +45,7 @@ def _serving(runtime: Runtime) -> FastAPI:
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
-        upkeep = asyncio.create_task(Upkeep(runtime.ledger).run_for_ever())
+        upkeep = asyncio.create_task(Upkeep(runtime.ledger, runtime.settings.retention).run_for_ever())
         yield
         upkeep.cancel()
         runtime.ledger.close()

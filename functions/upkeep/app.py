@@ -1,4 +1,4 @@
-"""On a schedule: what was put aside is put back into the table, and the archive is sealed."""
+"""On a schedule: what was put aside is put back into the table, the archive is sealed, what has expired is deleted."""
 
 import asyncio
 import os
@@ -16,7 +16,8 @@ _SECONDS = 800.0
 
 @cache
 def _upkeep() -> Upkeep:
-    return Upkeep(open_ledger(Settings.from_environ(os.environ)))
+    settings = Settings.from_environ(os.environ)
+    return Upkeep(open_ledger(settings), settings.retention)
 
 
 def handler(event: Mapping[str, Any], context: object) -> None:

@@ -56,14 +56,15 @@ def run_verify(arguments: argparse.Namespace) -> int:
     from weir.ledger.archive_format import Broken
     from weir.ledger.files import FileBlobStore
     from weir.ledger.seals import Seals
-    from weir.runtime.bootstrap import open_archive, open_blobs
+    from weir.runtime.bootstrap import now, open_archive, open_blobs
     from weir.services.verify import verify
 
     if arguments.folder is not None and not arguments.folder.is_dir():
         print(f"weir: {arguments.folder} is no folder", file=sys.stderr)
         return 2
     local = arguments.folder is not None
-    blobs = FileBlobStore(arguments.folder) if local else open_blobs(Settings.from_environ(os.environ))
+    settings = Settings() if local else Settings.from_environ(os.environ)
+    blobs = FileBlobStore(arguments.folder) if local else open_blobs(settings)
     archive, seals = open_archive(blobs), Seals(blobs)
     well = True
     try:
@@ -76,6 +77,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
                 workspace,
                 since=arguments.since,
                 before=arguments.before,
+                kept_since=settings.retention.kept_since(workspace, "archive", now()),
                 anchor=arguments.anchor,
                 progress=progress,
             )

@@ -127,6 +127,8 @@ def log_view(record: Record, payload: Payload) -> dict[str, Any]:
     """
     row = log_row(record)
     said = _as_logged(_object(payload.request)) if record.origin == "request_log" else _as_called(payload)
+    if payload.expired:
+        said = {"payload_expired": True}  # what was asked and answered has been kept as long as it was to be
     owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
     view = {**row, **said, **owned}
     for name in ANNOTATED:

@@ -7,9 +7,10 @@ its payload. Whatever is missing after a crash, a record that can be read has al
 import heapq
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
+from weir.domain.retention import FOR_EVER, Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
 from weir.ledger.items import from_item, to_item
@@ -59,6 +61,7 @@ class DynamoDBRecordStore:
         *,
         shards: int = 1,
         indexes: frozenset[Index] = INDEXES,
+        retention: Retention = FOR_EVER,
         writers: int = _WRITERS,
     ) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
@@ -66,6 +69,7 @@ class DynamoDBRecordStore:
         self._table = table
         self._shards = shards
         self._indexes = indexes
+        self._retention = retention
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
@@ -200,6 +204,9 @@ class DynamoDBRecordStore:
             self._client.delete_item(TableName=self._table, Key=_key_attributes(record_at))
             return True
 
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        return 0  # DynamoDB does it, within a few days of an item's `expires_at`
+
     def totals(
         self,
         workspace: str,
@@ -231,9 +238,11 @@ class DynamoDBRecordStore:
                 attributes[index] = {"S": partition}
             if entry.blob_key is not None:
                 attributes["blob_key"] = {"S": entry.blob_key}
+            attributes |= self._expiry(record.workspace, id, "records")
             if entry.inline is not None:
                 self._put(
-                    payload_key(record.workspace, id, self._shards, entry.record.id), {"content": {"B": entry.inline}}
+                    payload_key(record.workspace, id, self._shards, entry.record.id),
+                    {"content": {"B": entry.inline}, **self._expiry(record.workspace, id, "payloads")},
                 )
                 if id != entry.record.id:
                     attributes["payload_id"] = {"S": entry.record.id}
@@ -245,7 +254,11 @@ class DynamoDBRecordStore:
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item={**_key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}},
+                Item={
+                    **_key_attributes(caller_key(workspace, caller_id)),
+                    "id": {"S": id},
+                    **self._expiry(workspace, id, "records"),
+                },
                 ConditionExpression="attribute_not_exists(pk)" + (" OR id = :old" if old else ""),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **old,
@@ -254,6 +267,10 @@ class DynamoDBRecordStore:
             claimed: str = exc.response["Item"]["id"]["S"]
             return claimed
         return id
+
+    def _expiry(self, workspace: str, id: str, clock: Clock) -> _Attributes:
+        expires = self._retention.expires(workspace, clock, instant_of(id))
+        return {} if expires is None else {"expires_at": {"N": str(math.ceil(expires.timestamp()))}}
 
     def _mark_day(self, record: Record) -> None:
         mark = Key(days_partition(record.workspace), day_of(record.id))
@@ -420,11 +437,16 @@ class DynamoDBRecordStore:
 
 
 def open_dynamodb(
-    table: str, *, shards: int = 1, indexes: frozenset[Index] = INDEXES, writers: int = _WRITERS
+    table: str,
+    *,
+    shards: int = 1,
+    indexes: frozenset[Index] = INDEXES,
+    retention: Retention = FOR_EVER,
+    writers: int = _WRITERS,
 ) -> DynamoDBRecordStore:
-    """`shards` is fixed for the life of the table, see keys.py."""
+    """`shards` is fixed for the life of the table, see keys.py. `retention` holds for what is put from now on."""
     client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
-    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, writers=writers)
+    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, retention=retention, writers=writers)
 
 
 def _merged(shards: Iterable[Iterator[_Attributes]], limit: int) -> Iterator[Record]:

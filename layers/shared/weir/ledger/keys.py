@@ -165,8 +165,15 @@ def shard_of(id: str, shards: int) -> int:
     return zlib.crc32(id.encode()) % shards
 
 
+PAYLOADS = "payloads/"
+
+
+def payload_folder(workspace: str) -> str:
+    return f"{PAYLOADS}{_folder(workspace)}/"
+
+
 def payload_blob_key(workspace: str, id: str) -> str:
-    return f"payloads/{_folder(workspace)}/{day_of(id)}/{id}.json.gz"
+    return f"{payload_folder(workspace)}{day_of(id)}/{id}.json.gz"
 
 
 SPILL = "spill/"

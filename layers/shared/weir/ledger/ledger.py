@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.record import Environment, Payload, Record
+from weir.domain.record import EXPIRED, Environment, Payload, Record
+from weir.domain.retention import FOR_EVER, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import payload_blob_key
@@ -23,6 +25,10 @@ _OFF_LOOP = 65_536
 """Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
 
 
+_DAY = timedelta(days=1)
+"""By which a payload may be gone before its time: engines delete it when its last day begins, or ends, or later."""
+
+
 class Erased(NamedTuple):
     """How many of each were deleted."""
 
@@ -33,15 +39,22 @@ class Erased(NamedTuple):
 
 class Ledger:
     def __init__(
-        self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT, *, spill: Spill | None = None
+        self,
+        records: RecordStore,
+        blobs: BlobStore,
+        inline_limit: int = INLINE_LIMIT,
+        *,
+        spill: Spill | None = None,
+        retention: Retention = FOR_EVER,
     ) -> None:
-        """`spill` takes what the record store refuses."""
+        """`spill` takes what the record store refuses; `retention` says which payloads need not be there any more."""
+        self._retention = retention
         self.records, self.blobs, self.spill = records, blobs, spill
         self._inline_limit = inline_limit
 
     def without_spill(self) -> "Ledger":
         """The same, of the record store alone."""
-        return Ledger(self.records, self.blobs, self._inline_limit)
+        return Ledger(self.records, self.blobs, self._inline_limit, retention=self._retention)
 
     async def claim(
         self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
@@ -182,6 +195,10 @@ class Ledger:
             raise refusal
         return found
 
+    def _has_expired(self, record: Record) -> bool:
+        kept_since = self._retention.kept_since(record.workspace, "payloads", datetime.now(UTC) + _DAY)
+        return kept_since is not None and record.created_at < kept_since
+
     def _get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
         entry = self.records.get(workspace, id)
         if entry is None:
@@ -189,6 +206,8 @@ class Ledger:
         content = entry.inline
         if content is None and entry.blob_key is not None:
             content = self.blobs.get(entry.blob_key)
+        if content is None and self._has_expired(entry.record):
+            return entry.record, EXPIRED
         if content is None:
             raise LedgerUnavailable("The record is there, its payload cannot be found.")
         return entry.record, payloads.from_bytes(content)

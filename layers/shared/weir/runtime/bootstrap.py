@@ -125,18 +125,22 @@ def open_stores(settings: Settings) -> Stores:
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.s3 import open_s3
 
-        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
+        records = open_dynamodb(
+            settings.table, shards=settings.shards, indexes=settings.indexes, retention=settings.retention
+        )
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
         blobs = open_s3(settings.bucket)
-        return Stores(Ledger(records, blobs, spill=Spill(blobs)), configurations, keys)
+        return Stores(Ledger(records, blobs, spill=Spill(blobs), retention=settings.retention), configurations, keys)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     path = settings.data_dir / "ledger.sqlite"
     files = FileBlobStore(settings.data_dir / "blobs")
-    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), files, spill=Spill(files))
+    ledger = Ledger(
+        SQLiteRecordStore(path, indexes=settings.indexes), files, spill=Spill(files), retention=settings.retention
+    )
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path))
 
 

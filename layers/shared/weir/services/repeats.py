@@ -81,6 +81,8 @@ class Repeats:
 
 
 def _earlier(record: Record, payload: Payload, request: bytes) -> Earlier:
+    if payload.expired:
+        raise Conflict(f"The call was made and answered as {record.id}; its answer is kept no longer.")
     if record.origin != "completion" or not same_question(payload.request, request):
         raise Conflict(f"The request id {record.caller_id or record.id!r} belongs to another call, {record.id}.")
     if payload.response is None:
