@@ -110,9 +110,10 @@ def test_the_bucket_is_private_and_takes_tls_only() -> None:
 
 
 def test_the_key_never_stands_in_the_template() -> None:
-    key = GLOBALS["Environment"]["Variables"]["WEIR_API_KEY"]
-    for choice in key["Fn::If"][1:]:
-        assert choice["Fn::Sub"].startswith("{{resolve:secretsmanager:")
+    _, secret, given = GLOBALS["Environment"]["Variables"]["WEIR_API_KEY"]["Fn::If"]
+    assert secret["Fn::Sub"].startswith("{{resolve:secretsmanager:")
+    parameter = template.load()["Parameters"][given["Ref"]]
+    assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
 
 
 def test_the_environment_is_one_that_the_settings_read() -> None:

@@ -22,11 +22,11 @@ INLINE_LIMIT = 100_000
 """Bytes of an encoded payload up to which it lies beside its record; a DynamoDB item ends at 400 KB."""
 
 _OFF_LOOP = 65_536
-"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
+"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms), and which are large."""
 
 
 _DAY = timedelta(days=1)
-"""By which a payload may be gone before its time: engines delete it when its last day begins, or ends, or later."""
+"""Before its time is over a payload is missed, not expired; clocks may differ by less than that."""
 
 
 class Erased(NamedTuple):
@@ -43,18 +43,23 @@ class Ledger:
         records: RecordStore,
         blobs: BlobStore,
         inline_limit: int = INLINE_LIMIT,
+        level: int = payloads.FAST,
         *,
         spill: Spill | None = None,
         retention: Retention = FOR_EVER,
     ) -> None:
-        """`spill` takes what the record store refuses; `retention` says which payloads need not be there any more."""
+        """`level` is how hard payloads beside their records are compressed.
+
+        `spill` takes what the record store refuses; `retention` says which payloads need not be there any more.
+        """
         self._retention = retention
         self.records, self.blobs, self.spill = records, blobs, spill
         self._inline_limit = inline_limit
+        self._level = level
 
     def without_spill(self) -> "Ledger":
         """The same, of the record store alone."""
-        return Ledger(self.records, self.blobs, self._inline_limit, retention=self._retention)
+        return Ledger(self.records, self.blobs, self._inline_limit, self._level, retention=self._retention)
 
     async def claim(
         self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
@@ -87,12 +92,14 @@ class Ledger:
     async def _keep(self, record: Record, payload: Payload, claimed: bool) -> Kept:
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
-            content = payloads.to_bytes(payload)
+            content = payloads.to_bytes(payload, self._level)
         else:
-            content = await asyncio.to_thread(payloads.to_bytes, payload)
+            content = await asyncio.to_thread(payloads.to_gzip, payload, self._level)
         if len(content) <= self._inline_limit:
             return await asyncio.wrap_future(self.records.submit(Entry(record, inline=content, claimed=claimed)))
         key = payload_blob_key(record.workspace, record.id)
+        if size < _OFF_LOOP:  # where the limit is that low
+            content = payloads.to_gzip(payload, self._level)
         await asyncio.to_thread(self.blobs.put, key, content)  # first: a record never points at nothing
         return await asyncio.wrap_future(self.records.submit(Entry(record, blob_key=key, claimed=claimed)))
 
@@ -195,18 +202,20 @@ class Ledger:
             raise refusal
         return found
 
-    def _has_expired(self, record: Record) -> bool:
-        kept_since = self._retention.kept_since(record.workspace, "payloads", datetime.now(UTC) + _DAY)
-        return kept_since is not None and record.created_at < kept_since
+    def _has_expired(self, record: Record, early: timedelta) -> bool:
+        expires = self._retention.expires(record.workspace, "payloads", record.created_at)
+        return expires is not None and expires - early <= datetime.now(UTC)
 
     def _get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
         entry = self.records.get(workspace, id)
         if entry is None:
             return None
+        if self._has_expired(entry.record, timedelta()):  # and may be still there: DynamoDB takes some days
+            return entry.record, EXPIRED
         content = entry.inline
         if content is None and entry.blob_key is not None:
             content = self.blobs.get(entry.blob_key)
-        if content is None and self._has_expired(entry.record):
+        if content is None and self._has_expired(entry.record, _DAY):
             return entry.record, EXPIRED
         if content is None:
             raise LedgerUnavailable("The record is there, its payload cannot be found.")

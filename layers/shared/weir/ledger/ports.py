@@ -115,7 +115,7 @@ class RecordStore(Protocol):
         """Delete the record of that id of ours, its payload where that lies beside it, and what its caller's id claims.
 
         False when there is no such record; what an attempt at one has left there is deleted all the same. Durable when
-        it returns. Raises LedgerUnavailable; then some of it may be gone, the record being the last.
+        it returns, and all at once. Raises LedgerUnavailable.
         """
         ...
 

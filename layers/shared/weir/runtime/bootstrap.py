@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
+from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
@@ -131,7 +132,8 @@ def open_stores(settings: Settings) -> Stores:
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
         blobs = open_s3(settings.bucket)
-        return Stores(Ledger(records, blobs, spill=Spill(blobs), retention=settings.retention), configurations, keys)
+        ledger = Ledger(records, blobs, level=payloads.SMALL, spill=Spill(blobs), retention=settings.retention)
+        return Stores(ledger, configurations, keys)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
