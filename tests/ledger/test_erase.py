@@ -47,7 +47,7 @@ class Setup:
     def __init__(self, engine: Engine) -> None:
         self.store: Any = Refusing(engine.open())
         self.blobs: BlobStore = engine.blobs()
-        self.ledger = Ledger(self.store, self.blobs, 60, spill=Spill(self.blobs))  # so that some payloads are blobs
+        self.ledger = Ledger(self.store, self.blobs, 10, spill=Spill(self.blobs))  # so that some payloads are blobs
         self.archive = opened(self.blobs)
         for call in (*ANNS[:2], *OTHERS):
             self.keep(call)
@@ -202,7 +202,7 @@ def test_killed_at_any_call_it_goes_on_when_asked_again(sqlite: Engine, does_the
         life = Life(calls, does_the_last=does_the_last)
         mortal: Any = Mortal(setup.blobs, life)
         store: Any = Mortal(setup.store, life)
-        ledger = Ledger(store, mortal, 60, spill=Spill(mortal))
+        ledger = Ledger(store, mortal, 10, spill=Spill(mortal))
         try:
             erase(ledger, opened(mortal), ANN)
             finished = True

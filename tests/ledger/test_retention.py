@@ -159,7 +159,7 @@ def test_an_expired_payload_says_so(sqlite: Engine, payload: bytes) -> None:
         replace(record(), id=id, created_at=instant_of(id))
         for id in (uuid7(int(datetime.now(UTC).timestamp() * 1000) - days * DAY, 1) for days in (30, 3))
     )
-    ledger = Ledger(sqlite.open(), sqlite.blobs(), 100, retention=retention)
+    ledger = Ledger(sqlite.open(), sqlite.blobs(), 60, retention=retention)
     with closing(ledger):
         sent = Payload(b'"' + payload + b'"')
         for each in (old, recent):
