@@ -11,12 +11,13 @@ import pytest
 from tests.ledger.engines import DynamoDBAndS3, Engine
 from tests.ledger.test_archive import opened
 from tests.ledger.test_contract import keep, record
+from weir.domain.annotation import Annotation
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import EXPIRED, Payload, Record
 from weir.domain.retention import FOR_EVER, Days, Retention
 from weir.ledger.archive_format import Call, Partition
 from weir.ledger.dynamodb import DynamoDBRecordStore
-from weir.ledger.keys import payload_blob_key
+from weir.ledger.keys import payload_blob_key, record_key
 from weir.ledger.ledger import Ledger
 from weir.ledger.ports import Entry, RecordStore
 from weir.ledger.seals import Seals
@@ -167,3 +168,38 @@ def test_an_expired_payload_says_so(sqlite: Engine, payload: bytes) -> None:
         sweep(ledger, retention, datetime.now(UTC))
         assert asyncio.run(ledger.get("main", old.id)) == (old, EXPIRED)
         assert asyncio.run(ledger.get("main", recent.id)) == (recent, sent)
+
+
+def test_what_does_not_fit_into_a_small_item_does_not_expire_with_the_payload(dynamodb: DynamoDBAndS3) -> None:
+    tagged = replace(aged(0), metadata={f"tag {number}": "x" * 50 for number in range(40)})
+    for retention, expiries in (
+        (Retention(Days(payloads=10)), {"r": None, "p": 10}),
+        (Retention(Days(payloads=10, records=20)), {"r": 20, "p": 10}),
+        (Retention(Days(records=20)), {"r": 20, "p": 27}),
+        (FOR_EVER, {"r": None, "p": None}),
+    ):
+        workspace = f"{retention.default}"
+        store = DynamoDBRecordStore(dynamodb.wire, dynamodb.table, retention=retention)
+        with closing(store):
+            entry = Entry(replace(tagged, workspace=workspace), b"content")
+            keep(store, entry)
+            changed = store.annotate(workspace, tagged.id, Annotation(note="n", metadata={"tag 0": None, "more": "y"}))
+            assert changed is not None
+            assert store.get(workspace, tagged.id) == replace(entry, record=changed)
+            partition = record_key(workspace, tagged.id, 1).pk
+            items = dynamodb.wire.query(
+                TableName=dynamodb.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": partition}},
+            )["Items"]
+            told = {item["sk"]["S"][0]: item["expires_at"]["N"] for item in items if "expires_at" in item}
+            assert told == {
+                kind: str(int((NOW + timedelta(days=days)).timestamp()))
+                for kind, days in expiries.items()
+                if days is not None
+            }
+            if retention.default.payloads is not None:  # DynamoDB deletes it first
+                dynamodb.wire.delete_item(
+                    TableName=dynamodb.table, Key={"pk": {"S": partition}, "sk": {"S": f"p#{tagged.id}"}}
+                )
+                assert store.newest(workspace, limit=10) == (changed,)
