@@ -85,6 +85,21 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                     pytest.fail(f"{name} may reach {resource}")
 
 
+@pytest.mark.parametrize("folder", SERVING)
+def test_who_keeps_calls_may_put_them_aside_and_find_them_there(folder: str) -> None:
+    """S3 says that something is not there only to who may list; to others it is a refusal."""
+    allowed = {
+        (action, str(resource))
+        for name, statement in statements()
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if FUNCTIONS[name]["Properties"]["CodeUri"] == f"functions/{folder}"
+    }
+    spill = str({"Fn::Sub": "${Bucket.Arn}/spill/*"})
+    bucket = str({"Fn::GetAtt": ["Bucket", "Arn"]})
+    assert {("s3:PutObject", spill), ("s3:GetObject", spill), ("s3:ListBucket", bucket)} <= allowed
+
+
 def test_blobs_lie_where_the_policies_allow() -> None:
     id = "01890a5d-ac96-774b-bcce-b302099a8057"
     keys = (payload_blob_key("main", id), spilled_record_key("main", id), archive_folder("main"), seals_folder("main"))

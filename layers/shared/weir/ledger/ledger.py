@@ -1,6 +1,7 @@
 """The ledger as the services use it: keep a record with its payload, read it back, list."""
 
 import asyncio
+import gzip
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from weir.domain.record import EXPIRED, Environment, Payload, Record
 from weir.domain.retention import FOR_EVER, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
-from weir.ledger.keys import payload_blob_key
+from weir.ledger.keys import correction_blob_key, payload_blob_key
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
 from weir.ledger.spill import Spill
 
@@ -153,6 +154,30 @@ class Ledger:
         """The record as it is now, durably; None if there is none. Raises RequestInvalid or LedgerUnavailable."""
         return await asyncio.to_thread(self.records.annotate, workspace, id, annotation)
 
+    async def correct(self, workspace: str, id: str, answer: bytes, at: datetime) -> Record | None:
+        """Put `answer`, a JSON text, beside the record's own, in the place of an earlier correction.
+
+        The record as it is now, durably; None if there is none. Raises LedgerUnavailable.
+        """
+
+        def correct() -> Record | None:
+            entry = self.records.get(workspace, id)
+            if entry is None:
+                return None
+            self.blobs.put(correction_blob_key(workspace, entry.record.id), gzip.compress(answer, mtime=0))
+            return self.records.annotate(workspace, entry.record.id, Annotation(corrected_at=at))
+
+        return await asyncio.to_thread(correct)
+
+    async def correction(self, record: Record) -> bytes | None:
+        """The corrected answer of a record that has one; it expires with the payload."""
+        if record.corrected_at is None or self._has_expired(record, timedelta()):
+            return None
+        content = await asyncio.to_thread(self.blobs.get, correction_blob_key(record.workspace, record.id))
+        if content is None:
+            raise LedgerUnavailable("The record is there, its corrected answer cannot be found.")
+        return gzip.decompress(content)
+
     async def totals(
         self,
         workspace: str,
@@ -176,7 +201,9 @@ class Ledger:
         """
         entry = self.records.get(workspace, id)
         own = entry is not None and entry.record.id == id
-        blobs = {payload_blob_key(workspace, id)} | ({entry.blob_key} if entry and own and entry.blob_key else set())
+        blobs = {payload_blob_key(workspace, id), correction_blob_key(workspace, id)} | (
+            {entry.blob_key} if entry and own and entry.blob_key else set()
+        )
         found = [key for key in sorted(blobs) if self.blobs.get_range(key, 0, 1) is not None]
         for key in found:
             self.blobs.delete(key)
