@@ -16,6 +16,7 @@ from tests.ledger.test_spill import Refusing
 from weir.domain.record import Payload, Record
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Call, Erased, Member, Partition, without_identity
+from weir.ledger.keys import correction_blob_key
 from weir.ledger.ledger import Ledger
 from weir.ledger.ports import BlobStore
 from weir.ledger.seals import Seals
@@ -51,6 +52,8 @@ class Setup:
         self.archive = opened(self.blobs)
         for call in (*ANNS[:2], *OTHERS):
             self.keep(call)
+        for call in (ANNS[1], OTHERS[0]):
+            self.blobs.put(correction_blob_key("main", call.record.id), b"a better answer")
         self.store.refuses = True
         for call in (SPILLED, WAITING):
             self.keep(call)
@@ -113,7 +116,7 @@ def is_erased(setup: Setup) -> None:
 
 def test_what_is_erased_is_gone_from_everywhere(setup: Setup) -> None:
     assert erase(setup.ledger, setup.archive, ANN) == Erasure(
-        calls=4, records=2, payload_blobs=3, put_aside=1, archive_members=3, archive_hours=2
+        calls=4, records=2, payload_blobs=4, put_aside=1, archive_members=3, archive_hours=2
     )
     is_erased(setup)
     assert erase(setup.ledger, setup.archive, ANN) == Erasure()
