@@ -30,7 +30,7 @@ async def keep_once(ledger: Ledger, record: Record, payload: Payload) -> Kept:
     except LedgerUnavailable as exc:  # whether it is on record already is asked again when it is driven back
         return await ledger.put_aside(record, payload, exc)
     kept = Kept(id, new=False) if first is not None else await ledger.keep(record, payload)
-    if kept.new or kept.id == record.id:  # the same attempt again
+    if kept.new:
         return kept
     first = first or await ledger.get(record.workspace, kept.id)
     if first is not None and _failed(first[0]):
