@@ -1,5 +1,6 @@
 """All functions in one ASGI application: what `make dev` serves."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from functions.request_log import app as request_log
 from functions.storage import app as storage
 from weir.http.app import create_app
 from weir.runtime.bootstrap import Runtime, bootstrap
+from weir.runtime.upkeep import Upkeep
 
 
 def build(runtime: Runtime) -> FastAPI:
@@ -43,7 +45,9 @@ def _serving(runtime: Runtime) -> FastAPI:
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
+        upkeep = asyncio.create_task(Upkeep(runtime.ledger, runtime.settings.retention).run_for_ever())
         yield
+        upkeep.cancel()
         runtime.ledger.close()
 
     app.router.lifespan_context = closing

@@ -14,13 +14,15 @@ from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
-from weir.ledger.ports import KeyStore
+from weir.ledger.ports import BlobStore, KeyStore
+from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
 
 if TYPE_CHECKING:
+    from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
@@ -125,18 +127,43 @@ def open_stores(settings: Settings) -> Stores:
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.s3 import open_s3
 
-        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
+        records = open_dynamodb(
+            settings.table, shards=settings.shards, indexes=settings.indexes, retention=settings.retention
+        )
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
-        ledger = Ledger(records, open_s3(settings.bucket), level=payloads.SMALL)
+        blobs = open_s3(settings.bucket)
+        ledger = Ledger(records, blobs, level=payloads.SMALL, spill=Spill(blobs), retention=settings.retention)
         return Stores(ledger, configurations, keys)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     path = settings.data_dir / "ledger.sqlite"
-    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
+    files = FileBlobStore(settings.data_dir / "blobs")
+    ledger = Ledger(
+        SQLiteRecordStore(path, indexes=settings.indexes), files, spill=Spill(files), retention=settings.retention
+    )
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path))
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    if settings.engine == "dynamodb":
+        if settings.bucket is None:
+            raise SettingsInvalid("WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger.s3 import open_s3
+
+        return open_s3(settings.bucket)
+    return FileBlobStore(settings.data_dir / "blobs")
+
+
+def open_archive(blobs: BlobStore) -> "Archive":
+    """What is put into an hour that the scheduled seals no longer look at is sealed at once."""
+    from weir.ledger.archive import Archive
+    from weir.ledger.seals import Seals
+    from weir.services.seal import seal_late
+
+    return Archive(blobs, nonce=lambda: secrets.token_hex(16), after_put=seal_late(Seals(blobs), now))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from weir.domain.errors import LedgerUnavailable
+from weir.ledger.spill import Spill
 from weir.providers.catalog import Provider, vertex_place
 from weir.providers.features import Format, formats
 from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
-from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_ledger
+from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_blobs, open_ledger
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import weakness
 
@@ -101,7 +102,10 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield folder
         if folder.verdict == "wrong":
             return
-    yield _engine(settings)
+    engine = _engine(settings)
+    yield engine
+    if engine.verdict == "ok":
+        yield _backlog(settings)
 
 
 def _api_key(settings: Settings) -> Finding:
@@ -140,6 +144,18 @@ def _engine(settings: Settings) -> Finding:
         cause = f" ({type(exc.__cause__).__name__})" if exc.__cause__ is not None else ""
         return Finding("WEIR_ENGINE", "wrong", f"{settings.engine} cannot be used: {exc}{cause}")
     return Finding("WEIR_ENGINE", "ok", f"{settings.engine} answers")
+
+
+def _backlog(settings: Settings) -> Finding:
+    """What the record store refused and has not taken back."""
+    try:
+        backlog = Spill(open_blobs(settings)).backlog()
+    except LedgerUnavailable as exc:
+        return Finding("spill", "wrong", str(exc))
+    if backlog.oldest is None:
+        return Finding("spill", "ok", "nothing waits to be put back")
+    oldest = backlog.oldest.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Finding("spill", "note", f"{backlog.count} records wait to be put back, the oldest since {oldest}")
 
 
 def _read(settings: Settings) -> None:
