@@ -298,6 +298,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
         positive_feedback=True,
         custom_identifier="c",
         metadata={"a": 1, "b": 2, "c": "3"},
+        revision=1,
     )
     assert records.annotate("main", entry.record.id, ANNOTATION) == expected
     assert records.get("main", "order-1") == replace(entry, record=expected)
@@ -307,7 +308,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
 def test_an_annotation_finds_the_record_by_the_callers_id(records: RecordStore) -> None:
     entry = Entry(record(caller_id="order-1"), blob_key="payloads/main/20260301/x.json.gz")
     keep(records, entry)
-    expected = replace(entry.record, note="n")
+    expected = replace(entry.record, note="n", revision=1)
     assert records.annotate("main", "order-1", Annotation(note="n")) == expected
     assert records.get("main", entry.record.id) == replace(entry, record=expected)
 
@@ -317,7 +318,9 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     keep(records, entry)
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
-    assert changed == replace(entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4})
+    assert changed == replace(
+        entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
+    )
 
 
 @pytest.mark.parametrize(("workspace", "id"), [("main", "nobody"), ("main", uuid7(NOON, 9)), ("other", "order-1")])
@@ -335,7 +338,9 @@ def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
         list(
             threads.map(lambda n: records.annotate("main", entry.record.id, Annotation(metadata={str(n): n})), range(3))
         )
-    assert records.newest("main", limit=1) == (replace(entry.record, metadata={str(n): n for n in range(3)}),)
+    assert records.newest("main", limit=1) == (
+        replace(entry.record, metadata={str(n): n for n in range(3)}, revision=3),
+    )
 
 
 def test_an_annotation_beyond_the_limit_changes_nothing_and_harms_no_other(records: RecordStore) -> None:

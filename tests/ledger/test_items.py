@@ -73,6 +73,8 @@ FULLEST = Record(
     tokens_per_second=20.5,
     note="checked",
     positive_feedback=False,
+    writer="abcdefgh:7",
+    revision=2,
 )
 
 

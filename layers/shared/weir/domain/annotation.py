@@ -35,7 +35,8 @@ class Annotation:
 
 
 def annotated(record: Record, annotation: Annotation) -> Record:
-    """Raises RequestInvalid when the record would hold more tags than one may."""
+    """The next revision. Raises RequestInvalid when the record would hold more tags than one may."""
+    record = replace(record, revision=record.revision + 1)
     if annotation.note is not UNCHANGED:
         record = replace(record, note=annotation.note)
     if annotation.positive_feedback is not UNCHANGED:

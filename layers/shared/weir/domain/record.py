@@ -35,7 +35,10 @@ class Record:
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
     `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted.
+    here and back; the rest stays as it was accepted. `revision` counts these changes.
+
+    `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
+    a number that nobody finds is a call that was accepted and not kept.
     """
 
     id: str
@@ -85,6 +88,8 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    writer: str | None = None
+    revision: int = 0
 
     @property
     def cost(self) -> Decimal | None:

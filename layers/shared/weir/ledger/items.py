@@ -52,6 +52,7 @@ _PLAIN = (
     "tokens_per_second",
     "note",
     "positive_feedback",
+    "writer",
 )
 _USAGE = (
     "prompt",
@@ -69,6 +70,8 @@ _USAGE = (
 def to_item(record: Record) -> bytes:
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
     item["created_at"] = milliseconds(record.created_at)
+    if record.revision:
+        item["revision"] = record.revision
     if (failure := record.failure) is not None:
         item["failure"] = {
             name: value
@@ -94,6 +97,7 @@ def from_item(text: bytes | str) -> Record:
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
         created_at=_EPOCH + timedelta(milliseconds=item["created_at"]),
+        revision=item.get("revision", 0),
         failure=None if failure is None else Failure(**failure),
         claimed_usage=None if usage is None else Usage(**usage),
         claimed_cost=_decimal(item.get("claimed_cost")),
