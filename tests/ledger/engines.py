@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +12,13 @@ from botocore.exceptions import EndpointConnectionError
 from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
+from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
-from weir.ledger.ports import BlobStore, ConfigStore, RecordStore
+from weir.ledger.ports import BlobStore, ConfigStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
+from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
 
 class Engine(Protocol):
@@ -29,6 +31,10 @@ class Engine(Protocol):
     def blobs(self) -> BlobStore: ...
 
     def configuration(self) -> ConfigStore: ...
+
+    def projections(self) -> AbstractContextManager[ProjectionStore]:
+        """Another process' view of what is derived."""
+        ...
 
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
@@ -58,6 +64,11 @@ class SQLiteAndFiles:
         return SQLiteConfigStore(self._path)
 
     @contextmanager
+    def projections(self) -> Iterator[ProjectionStore]:
+        with closing(self.open()) as records:
+            yield SQLiteProjectionStore(records)
+
+    @contextmanager
     def refusing_records(self) -> Iterator[None]:
         self._run("CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'refused'); END")
         yield
@@ -65,7 +76,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "configuration", "sequences")
+        tables = ("records", "configuration", "sequences", "projections")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -135,6 +146,9 @@ class DynamoDBAndS3:
 
     def configuration(self) -> DynamoDBConfigStore:
         return DynamoDBConfigStore(self.wire, self.table)
+
+    def projections(self) -> AbstractContextManager[ProjectionStore]:
+        return nullcontext(DynamoDBProjectionStore(self.wire, self.table))
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

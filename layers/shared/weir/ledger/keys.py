@@ -16,6 +16,18 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `content`, JSON; two keys, one read
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
+    rollups of some hours    pk = <workspace>#rollup#<day>    sk = <family>#<hour>#<dimensions>; one Query a day
+    how much of an hour the  pk = the same                    sk = taken#<hour>, the archive's last object that is in
+    rollups have taken in
+    completeness of an hour  pk = the same                    sk = check#<hour>
+    a session                pk = <workspace>#session#<id>    sk = a
+    newest sessions of an    pk = <workspace>#sessions#<application>   sk = <first id>; one Query, then a batch of gets
+    application
+    which rollups are whole  pk = <workspace>#settled         sk = until: all hours before it, but those with a
+                                                                   late#<hour>: a record came long after its hour
+    all workspaces           pk = #workspaces                 sk = <workspace>, put once per process
+
+All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
 The number of shards is fixed for the life of a table: another number looks for the same id elsewhere. A workspace and
 a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
@@ -36,8 +48,12 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from weir.domain.ids import instant_of
+from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
+
+_NONE = "="
+"""Stands for a name that is not there; `=` of a name is always encoded."""
 
 _LONGEST_NAME = 200
 """Characters of an encoded name; a DynamoDB key takes 2048 bytes in all, a file's name 255."""
@@ -93,6 +109,49 @@ def day(instant: datetime) -> str:
 
 def shard_of(id: str, shards: int) -> int:
     return zlib.crc32(id.encode()) % shards
+
+
+def rollup_partition(workspace: str, day: str) -> str:
+    return f"{_quoted(workspace)}#rollup#{day}"
+
+
+def rollup_key(workspace: str, hour: str, dimensions: Dimensions) -> Key:
+    """`hour` is `YYYYMMDDHH`, UTC, here and below."""
+    values = "#".join(_NONE if value is None else _quoted(value) for value in dimensions.values)
+    return Key(rollup_partition(workspace, hour[:8]), f"{dimensions.family}#{hour[8:]}#{values}")
+
+
+def taken_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"taken#{hour[8:]}")
+
+
+def check_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"check#{hour[8:]}")
+
+
+def session_key(workspace: str, session_id: str) -> Key:
+    return Key(f"{_quoted(workspace)}#session#{_quoted(session_id)}", "a")
+
+
+def sessions_partition(workspace: str, application: str | None) -> str:
+    return f"{_quoted(workspace)}#sessions#{_NONE if application is None else _quoted(application)}"
+
+
+def settled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#settled"
+
+
+def late_key(workspace: str, hour: str) -> Key:
+    return Key(settled_partition(workspace), f"late#{hour}")
+
+
+def workspace_key(workspace: str) -> Key:
+    return Key("#workspaces", _quoted(workspace))
+
+
+def hour_of(id: str) -> str:
+    """UTC hour of an id, `YYYYMMDDHH`. Raises ValueError if it is not a UUID version 7."""
+    return instant_of(id).strftime("%Y%m%d%H")
 
 
 def payload_blob_key(workspace: str, id: str) -> str:

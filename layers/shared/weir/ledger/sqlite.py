@@ -9,7 +9,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from decimal import Decimal
 from functools import partial
@@ -32,7 +32,17 @@ CREATE TABLE IF NOT EXISTS payloads (
 CREATE TABLE IF NOT EXISTS caller_ids (
     workspace TEXT NOT NULL, caller_id TEXT NOT NULL, id TEXT NOT NULL,
     PRIMARY KEY (workspace, caller_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (
+    number INTEGER PRIMARY KEY, workspace TEXT NOT NULL, id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    number INTEGER PRIMARY KEY, workspace TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS projections (
+    pk TEXT NOT NULL, sk TEXT NOT NULL, content BLOB NOT NULL,
+    PRIMARY KEY (pk, sk)) WITHOUT ROWID;
 """
+_CHANGED = "INSERT INTO changes (workspace, id) VALUES (?, ?)"
+"""In the transaction of the change itself. What has been projected is deleted, so the table stays small."""
+
 _GET = """
 SELECT r.id, r.item, r.blob_key, p.content FROM records r
 LEFT JOIN payloads p ON p.workspace = r.workspace AND p.id = r.id
@@ -96,10 +106,10 @@ class SQLiteRecordStore:
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
-        return self._enqueue(partial(_put, entry=entry, item=item))
+        return self.write(partial(_put, entry=entry, item=item))
 
     def get(self, workspace: str, id: str) -> Entry | None:
-        row = self._read(_GET, {"workspace": workspace, "id": id})
+        row = self.read(_GET, {"workspace": workspace, "id": id})
         if not row:
             return None
         _, item, blob_key, content = row[0]
@@ -108,7 +118,7 @@ class SQLiteRecordStore:
     def newest(
         self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
     ) -> tuple[Record, ...]:
-        rows = self._read(
+        rows = self.read(
             """SELECT item FROM records WHERE workspace = :workspace AND id < :before AND id >= :since
                ORDER BY id DESC LIMIT :limit""",
             {**_window(workspace, before, since), "limit": limit},
@@ -116,10 +126,10 @@ class SQLiteRecordStore:
         return tuple(from_item(item) for (item,) in rows)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        while rows := self._read(_GET, {"workspace": workspace, "id": id}):
+        while rows := self.read(_GET, {"workspace": workspace, "id": id}):
             found, item = rows[0][:2]
             record = annotated(from_item(item), annotation)
-            replaced: Future[bool] = self._enqueue(
+            replaced: Future[bool] = self.write(
                 partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
             )
             if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
@@ -136,7 +146,7 @@ class SQLiteRecordStore:
         environment: Environment | None = None,
     ) -> Mapping[str | None, Totals]:
         field = f"$.{group_by}" if group_by is not None else "$.no_such_field"
-        rows = self._read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
+        rows = self.read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
         return {row[0]: _totals(*row[1:]) for row in rows}
 
     def close(self) -> None:
@@ -149,7 +159,8 @@ class SQLiteRecordStore:
         for connection in self._open:
             connection.close()
 
-    def _enqueue(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
+    def write(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
+        """`apply` in a transaction with whatever else is to be written; it raises nothing but sqlite3's errors."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         with self._guard:
@@ -159,7 +170,7 @@ class SQLiteRecordStore:
                 self._queue.put(_Work(apply, future))
         return future
 
-    def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
+    def read(self, sql: str, parameters: dict[str, object] | Sequence[object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
@@ -232,6 +243,8 @@ def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
     )
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
+    if put.rowcount:
+        connection.execute(_CHANGED, (record.workspace, record.id))
     return Kept(record.id, new=bool(put.rowcount))
 
 
@@ -240,6 +253,8 @@ def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes
     changed = connection.execute(
         "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
+    if changed.rowcount:
+        connection.execute(_CHANGED, (workspace, id))
     return bool(changed.rowcount)
 
 

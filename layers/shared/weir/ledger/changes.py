@@ -1,0 +1,67 @@
+"""What a change feed delivers: that a record was kept or changed, with what the feed knows of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from weir.domain.ids import is_uuid7
+from weir.domain.record import Payload, Record
+from weir.ledger import payloads
+from weir.ledger.items import from_item
+
+
+class Unreadable(ValueError):
+    """A change that cannot be projected, however often it is tried. The message says why, and nothing of the texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`token` is the feed's name for this delivery. `content` gives the encoded payload, None if there is none.
+
+    `item` is the record as stored; None if it is not there any more.
+    """
+
+    token: str
+    workspace: str
+    id: str
+    item: bytes | str | None
+    content: Callable[[], bytes | None]
+
+    def record(self) -> Record:
+        """Raises Unreadable."""
+        try:
+            record = from_item(self.item or b"")
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise Unreadable(f"The record cannot be read ({type(exc).__name__}).") from exc
+        if not is_uuid7(record.id) or (record.id, record.workspace) != (self.id, self.workspace):
+            raise Unreadable("The record is not the one that its key names.")
+        return record
+
+    def payload(self) -> Payload | None:
+        """None if the record has none. Raises Unreadable or LedgerUnavailable."""
+        content = self.content()
+        if content is None:
+            return None
+        try:
+            return payloads.from_bytes(content)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise Unreadable(f"The payload cannot be read ({type(exc).__name__}).") from exc
+
+
+class DeadLetter(NamedTuple):
+    """A change that was set aside. `token` names the letter; workspace and id are empty where they are not known."""
+
+    token: str
+    workspace: str
+    id: str
+    reason: str
+
+
+class DeadLetters(Protocol):
+    """Every method raises LedgerUnavailable."""
+
+    def count(self) -> int: ...
+
+    def read(self, limit: int) -> Sequence[DeadLetter]: ...
+
+    def remove(self, letter: DeadLetter) -> None: ...

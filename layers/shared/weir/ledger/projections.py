@@ -1,0 +1,209 @@
+"""Rollups and sessions: they take in the archive's objects, whole and in order, and are read back.
+
+Each row says which object of an hour it has last taken in, and is replaced only as it was read. So an object counts
+once in every row, whoever takes it in, however often, and wherever a projector was killed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.record import Record
+from weir.domain.rollup import Dimensions, Family, Rollup, rollups
+from weir.domain.session import Session, sessions
+from weir.ledger.keys import (
+    Key,
+    rollup_key,
+    rollup_partition,
+    session_key,
+    sessions_partition,
+    taken_key,
+    workspace_key,
+)
+from weir.ledger.ports import ProjectionStore, Replacement
+from weir.ledger.projection_items import (
+    RollupRow,
+    SessionRow,
+    from_rollup_item,
+    from_session_item,
+    to_rollup_item,
+    to_session_item,
+)
+from weir.protocols import jsonbytes
+
+_ATTEMPTS = 50
+"""At rows that other projectors replace in the meantime: each failure is another's success."""
+
+_LAST = "\x7f"
+"""Above every character of a key."""
+
+
+_Next = Callable[[bytes | None], bytes | None]
+"""What is to lie there instead; None if it is there already."""
+
+
+class HourlyRollup(NamedTuple):
+    """`hour` is `YYYYMMDDHH`, UTC."""
+
+    hour: str
+    dimensions: Dimensions
+    rollup: Rollup
+
+
+class Projections:
+    """Every method raises LedgerUnavailable."""
+
+    def __init__(self, store: ProjectionStore) -> None:
+        self._store = store
+        self._known: set[str] = set()
+
+    def taken(self, workspace: str, hour: str) -> int:
+        """The last object of the hour that has been taken in by all rows; 0 before the first."""
+        key = taken_key(workspace, hour)
+        found = self._store.get([key])
+        return int(found[key]) if key in found else 0
+
+    def take_in(self, workspace: str, hour: str, number: int, calls: Sequence[Record]) -> None:
+        """`calls` are those of the hour's object `number` that no earlier one has. All before it have been taken in."""
+        self._note(workspace)
+        rows: dict[Key, _Next] = {}
+        for dimensions, rollup in rollups(calls).items():
+            rows[rollup_key(workspace, hour, dimensions)] = _with_rollup(dimensions, number, rollup)
+        self._replace(rows)
+        self._take_in_sessions(workspace, hour, number, sessions(calls))
+        self._replace({taken_key(workspace, hour): _at_least(number)})
+
+    def rollups(self, workspace: str, family: Family, first: str, last: str) -> list[HourlyRollup]:
+        """Those of the hours from `first` to `last`, both included: one query a day, and nothing else is read."""
+        found = []
+        for day in days(first, last):
+            begin = first[8:] if first[:8] == day else "00"
+            end = last[8:] if last[:8] == day else "23"
+            for sk, content in self._store.between(
+                rollup_partition(workspace, day), f"{family}#{begin}#", f"{family}#{end}#{_LAST}"
+            ):
+                row = from_rollup_item(content)
+                found.append(HourlyRollup(f"{day}{sk.split('#')[1]}", row.dimensions, row.rollup))
+        return found
+
+    def session(self, workspace: str, id: str) -> Session | None:
+        key = session_key(workspace, id)
+        found = self._store.get([key])
+        return from_session_item(found[key]).session if key in found else None
+
+    def newest_sessions(
+        self, workspace: str, application: str | None, *, limit: int, before: str | None = None
+    ) -> tuple[Session, ...]:
+        """By their first ids, descending, below the first id `before`; None are those of no application."""
+        found: list[Session] = []
+        pk, last = sessions_partition(workspace, application), before
+        while len(found) < limit:
+            wanted = limit - len(found) + 1  # one more: `before` itself may be the first
+            listed = self._store.between(pk, "", last or _LAST, limit=wanted, descending=True)
+            named = {sk: session_key(workspace, jsonbytes.loads(content)) for sk, content in listed if sk != last}
+            contents = self._store.get(list(named.values())) if named else {}
+            for first_id, key in named.items():
+                session = from_session_item(contents[key]).session if key in contents else None
+                if session is not None and session.first_id == first_id:  # else listed before an earlier call came
+                    found.append(session)
+            if len(listed) < wanted:
+                break
+            last = listed[-1][0]
+        return tuple(found[:limit])
+
+    def workspaces(self) -> list[str]:
+        """Those of which anything has been taken in."""
+        pk = workspace_key("").pk
+        return [jsonbytes.loads(content) for _, content in self._store.between(pk, "", _LAST)]
+
+    def _note(self, workspace: str) -> None:
+        if workspace not in self._known:
+            self._store.replace([Replacement(workspace_key(workspace), None, jsonbytes.dumps(workspace))])
+            self._known.add(workspace)
+
+    def _take_in_sessions(self, workspace: str, hour: str, number: int, found: Mapping[str, Session]) -> None:
+        """A session is listed under its first call before it says so: none is ever missing in the list."""
+        listed: dict[Key, Key] = {}
+        rows: dict[Key, _Next] = {}
+        for id, session in found.items():
+            key = session_key(workspace, id)
+            rows[key] = _with_session(hour, number, session)
+            listed[key] = _list_key(workspace, session)
+        before = {key: from_session_item(content).session for key, content in self._store.get(list(rows)).items()}
+        moved = [id for id, session in found.items() if _is_first(session, before.get(session_key(workspace, id)))]
+        self._store.replace(
+            [Replacement(listed[session_key(workspace, id)], None, jsonbytes.dumps(id)) for id in moved]
+        )
+        self._replace(rows)
+        self._store.replace(
+            [
+                Replacement(_list_key(workspace, before[session_key(workspace, id)]), jsonbytes.dumps(id), None)
+                for id in moved
+                if session_key(workspace, id) in before
+            ]
+        )
+
+    def _replace(self, rows: Mapping[Key, _Next]) -> None:
+        left = dict(rows)
+        for _ in range(_ATTEMPTS):
+            if not left:
+                return
+            found = self._store.get(list(left))
+            changes = [
+                Replacement(key, found.get(key), new)
+                for key, next in left.items()
+                if (new := next(found.get(key))) is not None
+            ]
+            replaced = self._store.replace(changes)
+            left = {change.key: left[change.key] for change, done in zip(changes, replaced, strict=True) if not done}
+        if left:
+            raise LedgerUnavailable("Too many change the rollups at once.")
+
+
+def days(first: str, last: str) -> Iterable[str]:
+    """From the day of the hour `first` to that of `last`, `YYYYMMDD`."""
+    day = datetime.strptime(first[:8], "%Y%m%d").replace(tzinfo=UTC)
+    while (text := day.strftime("%Y%m%d")) <= last[:8]:
+        yield text
+        day += timedelta(days=1)
+
+
+def _with_rollup(dimensions: Dimensions, number: int, rollup: Rollup) -> _Next:
+    def next(old: bytes | None) -> bytes | None:
+        sums = rollup
+        if old is not None:
+            row = from_rollup_item(old)
+            if row.taken >= number:
+                return None
+            sums = row.rollup + rollup
+        return to_rollup_item(RollupRow(dimensions, number, sums))
+
+    return next
+
+
+def _with_session(hour: str, number: int, session: Session) -> _Next:
+    def next(old: bytes | None) -> bytes | None:
+        if old is None:
+            return to_session_item(SessionRow(session, {hour: number}))
+        row = from_session_item(old)
+        if row.taken.get(hour, 0) >= number:
+            return None
+        return to_session_item(SessionRow(row.session + session, {**row.taken, hour: number}))
+
+    return next
+
+
+def _at_least(number: int) -> _Next:
+    def next(old: bytes | None) -> bytes | None:
+        return None if old is not None and int(old) >= number else str(number).encode()
+
+    return next
+
+
+def _is_first(session: Session, before: Session | None) -> bool:
+    return before is None or session.first_id < before.first_id
+
+
+def _list_key(workspace: str, session: Session) -> Key:
+    return Key(sessions_partition(workspace, session.application), session.first_id)
