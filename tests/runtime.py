@@ -43,13 +43,14 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
-    ledger, configurations = open_stores(settings)
+    ledger, configurations, projections = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
+        projections=projections,
         environ=environ or {},
         secrets=frozenset({KEY}),
         now=lambda: START + timedelta(seconds=next(ticks)),

@@ -50,7 +50,7 @@ class RequestLogs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._logs = Logs(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
-        self._queries = LogQueries(runtime.ledger)
+        self._queries = LogQueries(runtime.ledger, projections=runtime.projections, now=runtime.now)
 
     async def create(self, request: Request) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "ingest")

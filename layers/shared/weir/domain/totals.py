@@ -49,6 +49,10 @@ class Totals:
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: "Totals") -> "Totals":
+        sums = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__ if name != "cost"}
+        return Totals(**sums, cost=exact_sum((self.cost, other.cost)))
+
 
 def total(records: Iterable[Record]) -> Totals:
     """The cost is exact; an engine that sums by itself may be off by a rounding error."""

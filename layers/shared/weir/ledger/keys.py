@@ -20,6 +20,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     how much of an hour the  pk = the same                    sk = taken#<hour>, the archive's last object that is in
     rollups have taken in
     completeness of an hour  pk = the same                    sk = check#<hour>
+    which days have rollups  pk = <workspace>#rolled          sk = <day>    put once per process and day
     a session                pk = <workspace>#session#<id>    sk = a
     newest sessions of an    pk = <workspace>#sessions#<application>   sk = <first id>; one Query, then a batch of gets
     application
@@ -121,6 +122,10 @@ def rollup_key(workspace: str, hour: str, dimensions: Dimensions) -> Key:
     return Key(rollup_partition(workspace, hour[:8]), f"{dimensions.family}#{hour[8:]}#{values}")
 
 
+def rolled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#rolled"
+
+
 def taken_key(workspace: str, hour: str) -> Key:
     return Key(rollup_partition(workspace, hour[:8]), f"taken#{hour[8:]}")
 
@@ -139,6 +144,10 @@ def sessions_partition(workspace: str, application: str | None) -> str:
 
 def settled_partition(workspace: str) -> str:
     return f"{_quoted(workspace)}#settled"
+
+
+def until_key(workspace: str) -> Key:
+    return Key(settled_partition(workspace), "until")
 
 
 def late_key(workspace: str, hour: str) -> Key:

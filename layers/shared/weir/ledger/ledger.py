@@ -20,8 +20,8 @@ _OFF_LOOP = 65_536
 
 class Ledger:
     def __init__(self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT) -> None:
-        self._records = records
-        self._blobs = blobs
+        self.records = self._records = records
+        self.blobs = self._blobs = blobs
         self._inline_limit = inline_limit
 
     async def keep(self, record: Record, payload: Payload) -> Kept:

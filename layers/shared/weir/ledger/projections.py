@@ -4,8 +4,7 @@ Each row says which object of an hour it has last taken in, and is replaced only
 once in every row, whoever takes it in, however often, and wherever a projector was killed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from weir.domain.errors import LedgerUnavailable
@@ -14,6 +13,7 @@ from weir.domain.rollup import Dimensions, Family, Rollup, rollups
 from weir.domain.session import Session, sessions
 from weir.ledger.keys import (
     Key,
+    rolled_partition,
     rollup_key,
     rollup_partition,
     session_key,
@@ -30,6 +30,7 @@ from weir.ledger.projection_items import (
     to_rollup_item,
     to_session_item,
 )
+from weir.ledger.settlement import Settlement
 from weir.protocols import jsonbytes
 
 _ATTEMPTS = 50
@@ -54,9 +55,19 @@ class HourlyRollup(NamedTuple):
 class Projections:
     """Every method raises LedgerUnavailable."""
 
-    def __init__(self, store: ProjectionStore) -> None:
-        self._store = store
-        self._known: set[str] = set()
+    def __init__(self, store: ProjectionStore, settlement: Settlement) -> None:
+        self.store = self._store = store
+        self._settlement = settlement
+        self._noted: set[Key] = set()
+
+    def unsettled(self, workspace: str, first: str, last: str) -> frozenset[str] | None:
+        """Those of the hours from `first` to `last` whose rollups may lack records; None if there are too many."""
+        return self._settlement.unsettled(workspace, first, last)
+
+    def first_day(self, workspace: str) -> str | None:
+        """The first day that has rollups, `YYYYMMDD`."""
+        found = self._store.between(rolled_partition(workspace), "", _LAST, limit=1)
+        return found[0][0] if found else None
 
     def taken(self, workspace: str, hour: str) -> int:
         """The last object of the hour that has been taken in by all rows; 0 before the first."""
@@ -66,7 +77,7 @@ class Projections:
 
     def take_in(self, workspace: str, hour: str, number: int, calls: Sequence[Record]) -> None:
         """`calls` are those of the hour's object `number` that no earlier one has. All before it have been taken in."""
-        self._note(workspace)
+        self._note(workspace, hour[:8])
         rows: dict[Key, _Next] = {}
         for dimensions, rollup in rollups(calls).items():
             rows[rollup_key(workspace, hour, dimensions)] = _with_rollup(dimensions, number, rollup)
@@ -75,9 +86,10 @@ class Projections:
         self._replace({taken_key(workspace, hour): _at_least(number)})
 
     def rollups(self, workspace: str, family: Family, first: str, last: str) -> list[HourlyRollup]:
-        """Those of the hours from `first` to `last`, both included: one query a day, and nothing else is read."""
+        """Those of the hours from `first` to `last`, both included: one query for the days, and one a day."""
         found = []
-        for day in days(first, last):
+        listed = self._store.between(rolled_partition(workspace), first[:8], last[:8])
+        for day, _ in listed:
             begin = first[8:] if first[:8] == day else "00"
             end = last[8:] if last[:8] == day else "23"
             for sk, content in self._store.between(
@@ -117,10 +129,12 @@ class Projections:
         pk = workspace_key("").pk
         return [jsonbytes.loads(content) for _, content in self._store.between(pk, "", _LAST)]
 
-    def _note(self, workspace: str) -> None:
-        if workspace not in self._known:
-            self._store.replace([Replacement(workspace_key(workspace), None, jsonbytes.dumps(workspace))])
-            self._known.add(workspace)
+    def _note(self, workspace: str, day: str) -> None:
+        """Before anything of them is there to be found."""
+        marks = [workspace_key(workspace), Key(rolled_partition(workspace), day)]
+        new = [mark for mark in marks if mark not in self._noted]
+        self._store.replace([Replacement(mark, None, jsonbytes.dumps(workspace)) for mark in new])
+        self._noted.update(new)
 
     def _take_in_sessions(self, workspace: str, hour: str, number: int, found: Mapping[str, Session]) -> None:
         """A session is listed under its first call before it says so: none is ever missing in the list."""
@@ -159,14 +173,6 @@ class Projections:
             left = {change.key: left[change.key] for change, done in zip(changes, replaced, strict=True) if not done}
         if left:
             raise LedgerUnavailable("Too many change the rollups at once.")
-
-
-def days(first: str, last: str) -> Iterable[str]:
-    """From the day of the hour `first` to that of `last`, `YYYYMMDD`."""
-    day = datetime.strptime(first[:8], "%Y%m%d").replace(tzinfo=UTC)
-    while (text := day.strftime("%Y%m%d")) <= last[:8]:
-        yield text
-        day += timedelta(days=1)
 
 
 def _with_rollup(dimensions: Dimensions, number: int, rollup: Rollup) -> _Next:

@@ -74,9 +74,7 @@ class SQLiteChangeFeed:
     def _change(
         self, number: int, workspace: str, id: str, item: bytes | None, blob_key: str | None, content: bytes | None
     ) -> Change:
-        read: Callable[[], bytes | None] = lambda: content
-        if blob_key is not None:
-            read = partial(self._blobs.get, blob_key)
+        read: Callable[[], bytes | None] = (lambda: content) if blob_key is None else partial(self._blobs.get, blob_key)
         return Change(str(number), workspace, id, item, read)
 
 

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.projections import Projections
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.defaults import Defaults
 
@@ -38,6 +39,7 @@ class Runtime:
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
+    projections: Projections
     environ: Mapping[str, str]
     secrets: frozenset[str]
     now: Callable[[], datetime]
@@ -49,13 +51,14 @@ def bootstrap(environ: Mapping[str, str]) -> Runtime:
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
-    ledger, configurations = open_stores(settings)
+    ledger, configurations, projections = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
+        projections=projections,
         environ=environ,
         secrets=environment_secrets(environ),
         now=now,
@@ -78,27 +81,40 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    return open_stores(settings)[0]
+    return open_stores(settings).ledger
 
 
-def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
+class Stores(NamedTuple):
+    ledger: Ledger
+    configurations: Configurations
+    projections: Projections
+
+
+def open_stores(settings: Settings) -> Stores:
     """The engine that the settings name. Engines are imported only when they are used."""
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
+        from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
         from weir.ledger.s3 import open_s3
+        from weir.ledger.settlement import CheckedSettlement
 
         records = open_dynamodb(settings.table, shards=settings.shards)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
-        return Ledger(records, open_s3(settings.bucket)), configurations
+        derived = DynamoDBProjectionStore(records.client, settings.table)
+        projections = Projections(derived, CheckedSettlement(derived))
+        return Stores(Ledger(records, open_s3(settings.bucket)), configurations, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
+    from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
-    ledger = Ledger(SQLiteRecordStore(path), FileBlobStore(settings.data_dir / "blobs"))
-    return ledger, Configurations(SQLiteConfigStore(path))
+    local, blobs = SQLiteRecordStore(path), FileBlobStore(settings.data_dir / "blobs")
+    projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, blobs))
+    return Stores(Ledger(local, blobs), Configurations(SQLiteConfigStore(path)), projections)
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

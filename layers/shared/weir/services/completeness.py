@@ -1,0 +1,199 @@
+"""Hourly completeness: calls accepted, records stored, archived and rolled up, and what is missing, by id.
+
+Accepted is told by numbers that each process gives to the calls it takes, and not by counting what is stored. A check
+that finds an hour whole settles it: from then on sums are answered from its rollups.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from weir.domain.completeness import Gap, HourCheck, Run, Stored, gaps, stored
+from weir.domain.ids import milliseconds, uuid7
+from weir.domain.record import Record
+from weir.domain.rollup import Rollup, regrouped
+from weir.ledger.archive import Archive
+from weir.ledger.archive_format import Partition
+from weir.ledger.changes import Change
+from weir.ledger.keys import check_key, hour_of, late_key, rollup_partition
+from weir.ledger.ports import ProjectionStore, RecordStore, Replacement
+from weir.ledger.projections import Projections
+from weir.ledger.settlement import LATE_AFTER, SETTLES_AFTER, CheckedSettlement, end_of, hours, late_content, start_of
+from weir.protocols import jsonbytes
+from weir.services.project import Projector
+
+_CHUNK = 1_000
+_HOURS_A_RUN = 48
+_LIVE_HOURS = 3
+"""Hours of a report that are looked at on the spot when nobody has yet."""
+
+MOST_IDS = 1_000
+"""Ids that a check keeps of what is not archived."""
+
+
+class Finds(Protocol):
+    def find(self, workspace: str, id: str) -> Change:
+        """The record as it is now, as if it had just changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HourReport:
+    """`gaps` begin in this hour. `rolled_up` has the sums of every application, with the usage that providers told."""
+
+    check: HourCheck
+    gaps: tuple[Gap, ...]
+    rolled_up: dict[str | None, Rollup]
+
+    @property
+    def complete(self) -> bool:
+        return not self.gaps and not self.check.not_archived
+
+    def accepted(self, application: str | None) -> int:
+        kept = self.check.applications.get(application)
+        lost = sum(gap.missing for gap in self.gaps if gap.application == application)
+        return (kept.records if kept is not None else 0) + lost
+
+
+class Completeness:
+    """Every method raises LedgerUnavailable, and Broken when the archive is."""
+
+    def __init__(
+        self,
+        records: RecordStore,
+        archive: Archive,
+        projections: Projections,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._records = records
+        self._archive = archive
+        self._projections = projections
+        self._store: ProjectionStore = projections.store
+        self._now = now
+
+    def check(self, workspace: str, hour: str) -> HourCheck:
+        """Look at an hour as it is now; nothing is written."""
+        found: list[Record] = []
+        archived: set[str] = set()
+        partition = Partition.at(workspace, start_of(hour))
+        for chunk in self._read(workspace, hour):
+            found += chunk
+            archived |= self._archive.holds(partition, [record.id for record in chunk])
+        missing = tuple(sorted(record.id for record in found if record.id not in archived))
+        objects = self._archive.objects(partition)
+        rolled_up = not objects or self._projections.taken(workspace, hour) >= objects[-1]
+        return HourCheck(
+            hour=hour,
+            checked_at=self._now(),
+            settled=not missing and rolled_up,
+            applications=stored(found, frozenset(archived)),
+            not_archived=missing[:MOST_IDS],
+        )
+
+    def report(self, workspace: str, first: str, last: str) -> list[HourReport]:
+        """The hours from `first` to `last` that have been checked, or that can be now, with what they lack."""
+        one = timedelta(hours=1)
+        around = hours(_text(start_of(first) - one), _text(start_of(last) + one))
+        checks = self._kept(workspace, around[0], around[-1])
+        live = [hour for hour in around if hour not in checks and start_of(hour) <= self._now()][-_LIVE_HOURS:]
+        checks |= {hour: self.check(workspace, hour) for hour in live}
+        between = gaps(checks[hour] for hour in around if hour in checks)
+        return [
+            HourReport(
+                checks[hour],
+                tuple(gap for gap in between if hour_of(gap.after) == hour),
+                self._rolled_up(workspace, hour),
+            )
+            for hour in hours(first, last)
+            if hour in checks and (checks[hour].applications or not checks[hour].settled)
+        ]
+
+    def run(self, workspace: str, projector: Projector, feed: Finds) -> None:
+        """Check the hours that have ended, project what was missed, and settle those that are whole."""
+        settlement = CheckedSettlement(self._store)
+        until, late = settlement.read(workspace)
+        first_day = self._projections.first_day(workspace)
+        now = self._now()
+        if first_day is None:
+            return
+        last = _text(now - SETTLES_AFTER - timedelta(hours=1))
+        for hour in hours(until or f"{first_day}00", last)[:_HOURS_A_RUN]:
+            if not self._settles(workspace, hour, projector, feed):
+                self._store.replace([Replacement(late_key(workspace, hour), None, late_content(now))])
+            next = _text(end_of(hour))
+            settlement.settle_until(workspace, until, next)
+            until = next
+        for hour, marked_at in late.items():
+            if now - marked_at > LATE_AFTER and self._settles(workspace, hour, projector, feed):
+                settlement.settle_late(workspace, hour, marked_at)
+
+    def _settles(self, workspace: str, hour: str, projector: Projector, feed: Finds) -> bool:
+        check = self.check(workspace, hour)
+        if not check.settled:
+            projector.project([feed.find(workspace, id) for id in check.not_archived])
+            projector.catch_up(Partition.at(workspace, start_of(hour)))
+            check = self.check(workspace, hour)
+        if check.applications or not check.settled:
+            key = check_key(workspace, hour)
+            before = self._store.get([key]).get(key)
+            self._store.replace([Replacement(key, before, to_check_item(check))])
+        return check.settled
+
+    def _read(self, workspace: str, hour: str) -> Iterator[tuple[Record, ...]]:
+        since, before = (uuid7(milliseconds(instant), 0) for instant in (start_of(hour), end_of(hour)))
+        while chunk := self._records.newest(workspace, limit=_CHUNK, before=before, since=since):
+            yield chunk
+            before = chunk[-1].id
+
+    def _kept(self, workspace: str, first: str, last: str) -> dict[str, HourCheck]:
+        found = {}
+        for day in sorted({hour[:8] for hour in hours(first, last)}):
+            for _, content in self._store.between(rollup_partition(workspace, day), "check#00", "check#23"):
+                check = from_check_item(content)
+                found[check.hour] = check
+        return found
+
+    def _rolled_up(self, workspace: str, hour: str) -> dict[str | None, Rollup]:
+        rows = self._projections.rollups(workspace, "calls", hour, hour)
+        return regrouped(
+            ((row.dimensions, row.rollup) for row in rows), lambda dimensions: dimensions.value("application")
+        )
+
+
+def to_check_item(check: HourCheck) -> bytes:
+    return jsonbytes.dumps(
+        {
+            "hour": check.hour,
+            "checked_at": milliseconds(check.checked_at),
+            "settled": check.settled,
+            "not_archived": check.not_archived,
+            "applications": [
+                [application, each.records, each.archived, each.runs]
+                for application, each in check.applications.items()
+            ],
+        }
+    )
+
+
+def from_check_item(content: bytes) -> HourCheck:
+    item: dict[str, Any] = jsonbytes.loads(content)
+    return HourCheck(
+        hour=item["hour"],
+        checked_at=start_of("1970010100") + timedelta(milliseconds=item["checked_at"]),
+        settled=item["settled"],
+        not_archived=tuple(item["not_archived"]),
+        applications={
+            application: Stored(records, archived, {writer: _to_runs(found) for writer, found in runs.items()})
+            for application, records, archived, runs in item["applications"]
+        },
+    )
+
+
+def _to_runs(found: Sequence[Sequence[Any]]) -> tuple[Run, ...]:
+    return tuple(Run(*run) for run in found)
+
+
+def _text(instant: datetime) -> str:
+    return instant.strftime("%Y%m%d%H")

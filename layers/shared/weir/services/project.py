@@ -1,0 +1,112 @@
+"""From a change feed into the archive, and from the archive into rollups and sessions.
+
+Each change is in the archive once, however often it is delivered, and each object of the archive once in the rollups:
+so a batch may come again, in parts or in another order, two projectors may have it at once, and one that is killed at
+any point leaves nothing to repair. What it has not reported as done is delivered again.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.record import Record
+from weir.ledger.archive import Archive
+from weir.ledger.archive_format import Broken, Call, Erased, Partition
+from weir.ledger.changes import Change, Unreadable
+from weir.ledger.projections import Projections
+
+logger = logging.getLogger("weir.project")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch, by the changes' tokens: what was refused comes again, what is dead never will be.
+
+    `dead` gives the reasons. Everything else is done.
+    """
+
+    refused: set[str] = field(default_factory=set)
+    dead: dict[str, str] = field(default_factory=dict)
+
+
+class Projector:
+    """Not for several threads at once; several projectors may be at work."""
+
+    def __init__(self, archive: Archive, projections: Projections) -> None:
+        self._archive = archive
+        self._projections = projections
+
+    def project(self, changes: Iterable[Change]) -> Outcome:
+        """Returns when all that is done is durable."""
+        outcome = Outcome()
+        for partition, some in self._partitions(changes, outcome).items():
+            try:
+                self._append(partition, some, outcome)
+                self.catch_up(partition)
+            except LedgerUnavailable as exc:
+                logger.warning("projection refused", extra={"partition": str(partition), "reason": str(exc)})
+                outcome.refused |= {change.token for change, _ in some} - outcome.dead.keys()
+            except Broken as exc:
+                outcome.dead |= {change.token: f"The archive is broken: {exc}" for change, _ in some}
+        return outcome
+
+    def catch_up(self, partition: Partition) -> None:
+        """Let rollups and sessions take in what the archive has of an hour. Raises LedgerUnavailable or Broken."""
+        workspace, hour = partition.workspace, hour_text(partition)
+        number = self._projections.taken(workspace, hour) + 1
+        while (found := self._archive.read(partition, number)) is not None:
+            calls: dict[str, Record] = {}
+            for member in found.members():  # of several revisions in an object the first counts: all have the same sums
+                calls.setdefault(member.record.id, _counted(member))
+            for id in self._archive.holds(partition, list(calls), before=number):
+                del calls[id]
+            self._projections.take_in(workspace, hour, number, list(calls.values()))
+            number += 1
+
+    def _partitions(
+        self, changes: Iterable[Change], outcome: Outcome
+    ) -> Mapping[Partition, list[tuple[Change, Record]]]:
+        found: dict[Partition, list[tuple[Change, Record]]] = {}
+        for change in changes:
+            if change.item is None:  # erased or expired before it was seen
+                continue
+            try:
+                record = change.record()
+            except Unreadable as exc:
+                outcome.dead[change.token] = str(exc)
+                continue
+            found.setdefault(Partition.of(record.workspace, record.id), []).append((change, record))
+        return found
+
+    def _append(self, partition: Partition, changes: Sequence[tuple[Change, Record]], outcome: Outcome) -> None:
+        self._archive.append(partition, self._members(partition, changes, outcome))
+
+    def _members(
+        self, partition: Partition, changes: Sequence[tuple[Change, Record]], outcome: Outcome
+    ) -> Iterator[Call]:
+        """The first of a record's members has its payload, whichever revision it is; those after it do not."""
+        held = set(self._archive.holds(partition, [record.id for _, record in changes]))
+        for change, record in sorted(changes, key=lambda each: each[1].revision):
+            if record.id in held:
+                if record.revision:
+                    yield Call(record)
+                continue
+            try:
+                payload = change.payload()
+            except Unreadable as exc:
+                outcome.dead[change.token] = str(exc)
+                continue
+            held.add(record.id)
+            yield Call(record, payload)
+
+
+def hour_text(partition: Partition) -> str:
+    """`YYYYMMDDHH`, as the rollups' keys have it."""
+    return f"{partition.date.replace('-', '')}{partition.hour:02}"
+
+
+def _counted(member: Call | Erased) -> Record:
+    match member:
+        case Call(record, _) | Erased(record):
+            return record
