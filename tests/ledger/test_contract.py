@@ -318,9 +318,12 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     keep(records, entry)
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
-    assert changed == replace(
+    expected = replace(
         entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
     )
+    assert changed == expected
+    again = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"d": 4}))
+    assert again == expected  # nothing has changed
 
 
 @pytest.mark.parametrize(("workspace", "id"), [("main", "nobody"), ("main", uuid7(NOON, 9)), ("other", "order-1")])
@@ -414,14 +417,3 @@ def test_what_one_process_keeps_another_sees(engine: Engine, records: RecordStor
         keep(other, entry)
         assert records.get("main", "order-1") == entry
         assert keep(records, Entry(record(random=2, caller_id="order-1"))) == [Kept(entry.record.id, new=False)]
-
-
-def test_a_blob_is_read_as_it_was_written(engine: Engine) -> None:
-    blobs = engine.blobs()
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    assert engine.blobs().get("payloads/main/20260301/a.json.gz") == b"\x1f\x8b\x00content"
-
-
-def test_a_blob_that_was_never_put_is_none(engine: Engine) -> None:
-    assert engine.blobs().get("payloads/main/20260301/b.json.gz") is None

@@ -28,6 +28,7 @@ from weir.ledger.projection_items import (
     to_session_item,
 )
 from weir.ledger.projections import HourlyRollup, Projections
+from weir.ledger.settlement import CheckedSettlement
 
 NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1000
 AT_NOON = "2026030112"
@@ -54,13 +55,17 @@ def call(number: int, milliseconds: int = NOON, **fields: object) -> Record:
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
+def to_projections(store: ProjectionStore) -> Projections:
+    return Projections(store, CheckedSettlement(store))
+
+
 def dimensions(model: str | None = "m", **other: str) -> Dimensions:
     return Dimensions("calls", ("prod", None, None, None, model))
 
 
 @pytest.fixture
 def projections(projection_store: ProjectionStore) -> Projections:
-    return Projections(projection_store)
+    return to_projections(projection_store)
 
 
 def test_an_item_is_replaced_only_as_it_was_read(projection_store: ProjectionStore) -> None:
@@ -124,11 +129,11 @@ def test_two_at_once_count_nothing_twice(engine: Engine) -> None:
 
         def take_all(store: ProjectionStore) -> None:
             for number, calls in enumerate(objects, 1):
-                Projections(store).take_in("main", AT_NOON, number, calls)
+                to_projections(store).take_in("main", AT_NOON, number, calls)
 
         with ThreadPoolExecutor(3) as threads:
             list(threads.map(take_all, stores))
-        projections = Projections(stores[0])
+        projections = to_projections(stores[0])
         (row,) = projections.rollups("main", "calls", AT_NOON, AT_NOON)
         everything = [each for calls in objects for each in calls]
         assert row.rollup == rollup(everything)
@@ -194,7 +199,7 @@ def test_a_month_of_rollups_is_a_query_a_day(engine: Engine, projections: Projec
         projections.take_in("main", hour_of(found.id), 1, [found])
     wire.calls.clear()
     assert len(projections.rollups("main", "calls", "2026030112", "2026033012")) == 30
-    assert [operation for operation, _ in wire.calls] == ["query"] * 30
+    assert [operation for operation, _ in wire.calls] == ["query"] * 31  # the days, and each of them
 
 
 @given(strategies.records())

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 from weir.domain.record import Record
@@ -77,7 +78,7 @@ def gaps(checks: Iterable[HourCheck]) -> list[Gap]:
     return [
         Gap(application, writer, one.last_id, other.first_id, other.first - one.last - 1)
         for (application, writer), runs in found.items()
-        for one, other in _neighbours(_joined(runs))
+        for one, other in pairwise(_joined(runs))
     ]
 
 
@@ -99,7 +100,3 @@ def _joined(runs: Iterable[Run]) -> list[Run]:
         else:
             joined.append(run)
     return joined
-
-
-def _neighbours(runs: list[Run]) -> Iterable[tuple[Run, Run]]:
-    return zip(runs, runs[1:], strict=False)

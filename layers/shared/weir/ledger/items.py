@@ -70,8 +70,6 @@ _USAGE = (
 def to_item(record: Record) -> bytes:
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
     item["created_at"] = milliseconds(record.created_at)
-    if record.revision:
-        item["revision"] = record.revision
     if (failure := record.failure) is not None:
         item["failure"] = {
             name: value
@@ -88,22 +86,28 @@ def to_item(record: Record) -> bytes:
         item["metadata"] = record.metadata
     if record.warnings:
         item["warnings"] = record.warnings
+    if record.revision:
+        item["revision"] = record.revision
     return jsonbytes.dumps(item)
 
 
 def from_item(text: bytes | str) -> Record:
-    item: Mapping[str, Any] = jsonbytes.loads(text)
+    return from_fields(jsonbytes.loads(text))
+
+
+def from_fields(item: Mapping[str, Any]) -> Record:
+    """Fields of other names are left aside."""
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
         created_at=_EPOCH + timedelta(milliseconds=item["created_at"]),
-        revision=item.get("revision", 0),
         failure=None if failure is None else Failure(**failure),
         claimed_usage=None if usage is None else Usage(**usage),
         claimed_cost=_decimal(item.get("claimed_cost")),
         computed_cost=_decimal(item.get("computed_cost")),
         metadata=item.get("metadata", NOTHING),
         warnings=tuple(item.get("warnings", ())),
+        revision=item.get("revision", 0),
     )
 
 

@@ -3,7 +3,7 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -83,11 +83,40 @@ class RecordStore(Protocol):
 
 
 class BlobStore(Protocol):
+    """Contents under keys: names joined by '/', of which the last begins with no dot.
+
+    Whatever returns has survived a crash. Every method raises LedgerUnavailable when the engine refuses; a `list` may
+    do so half-way.
+    """
+
     def put(self, key: str, content: bytes) -> None:
-        """Durable when it returns. Raises LedgerUnavailable. Putting the same key again is harmless."""
+        """In the place of what lies there, if something does. Nobody ever reads a part of it."""
+        ...
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        """False, and nothing is written, when something lies there. Of many at once one is told True at most.
+
+        That one may be told False as well, if the answer to its first attempt was lost: what lies there says whose
+        it is.
+        """
         ...
 
     def get(self, key: str) -> bytes | None: ...
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Up to `length` bytes (1 or more) from `start` on: fewer where the content ends. None if nothing is there."""
+        ...
+
+    def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
+        """The keys that begin with `prefix` and come after `after`, in the order of their characters, as they are read.
+
+        What is put or deleted in the meantime may be among them or not.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Also when nothing is there."""
+        ...
 
 
 class ConfigStore(Protocol):

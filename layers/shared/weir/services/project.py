@@ -80,30 +80,29 @@ class Projector:
         return found
 
     def _append(self, partition: Partition, changes: Sequence[tuple[Change, Record]], outcome: Outcome) -> None:
-        self._archive.append(partition, self._members(partition, changes, outcome))
-
-    def _members(
-        self, partition: Partition, changes: Sequence[tuple[Change, Record]], outcome: Outcome
-    ) -> Iterator[Call]:
-        """The first of a record's members has its payload, whichever revision it is; those after it do not."""
-        held = set(self._archive.holds(partition, [record.id for _, record in changes]))
-        for change, record in sorted(changes, key=lambda each: each[1].revision):
-            if record.id in held:
-                if record.revision:
-                    yield Call(record)
-                continue
-            try:
-                payload = change.payload()
-            except Unreadable as exc:
-                outcome.dead[change.token] = str(exc)
-                continue
-            held.add(record.id)
-            yield Call(record, payload)
+        held = self._archive.holds(partition, [record.id for _, record in changes])
+        self._archive.append(partition, _members(changes, set(held), outcome))
 
 
 def hour_text(partition: Partition) -> str:
     """`YYYYMMDDHH`, as the rollups' keys have it."""
     return f"{partition.date.replace('-', '')}{partition.hour:02}"
+
+
+def _members(changes: Sequence[tuple[Change, Record]], held: set[str], outcome: Outcome) -> Iterator[Call]:
+    """The first of a record's members has its payload, whichever revision it is; those after it do not."""
+    for change, record in sorted(changes, key=lambda each: each[1].revision):
+        if record.id in held:
+            if record.revision:
+                yield Call(record)
+            continue
+        try:
+            payload = change.payload()
+        except Unreadable as exc:
+            outcome.dead[change.token] = str(exc)
+            continue
+        held.add(record.id)
+        yield Call(record, payload)
 
 
 def _counted(member: Call | Erased) -> Record:
