@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
 from weir.ledger.archive import Archive
-from weir.ledger.archive_format import Broken, Call, Erased, Partition
+from weir.ledger.archive_format import Broken, Call, Chain, Erased, MemberKey, Partition
 from weir.ledger.changes import Change, Unreadable
 from weir.ledger.projections import Projections
 
 logger = logging.getLogger("weir.project")
+
+NOTHING_KNOWN: Mapping[MemberKey, Record] = {}
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Projector:
         for partition, some in self._partitions(changes, outcome).items():
             try:
                 self._append(partition, some, outcome)
-                self.catch_up(partition)
+                self.catch_up(partition, {(record.id, record.revision): record for _, record in some})
             except LedgerUnavailable as exc:
                 logger.warning("projection refused", extra={"partition": str(partition), "reason": str(exc)})
                 outcome.refused |= {change.token for change, _ in some} - outcome.dead.keys()
@@ -51,18 +53,30 @@ class Projector:
                 outcome.dead |= {change.token: f"The archive is broken: {exc}" for change, _ in some}
         return outcome
 
-    def catch_up(self, partition: Partition) -> None:
-        """Let rollups and sessions take in what the archive has of an hour. Raises LedgerUnavailable or Broken."""
+    def catch_up(self, partition: Partition, known: Mapping[MemberKey, Record] = NOTHING_KNOWN) -> None:
+        """Let rollups and sessions take in what the archive has of an hour. Raises LedgerUnavailable or Broken.
+
+        An object is read only if it has more than the `known`.
+        """
         workspace, hour = partition.workspace, hour_text(partition)
         number = self._projections.taken(workspace, hour) + 1
-        while (found := self._archive.read(partition, number)) is not None:
+        while (head := self._archive.head(partition, number)) is not None:
             calls: dict[str, Record] = {}
-            for member in found.members():  # of several revisions in an object the first counts: all have the same sums
-                calls.setdefault(member.record.id, _counted(member))
+            for record in self._members(head.chain, known):  # of several revisions the first: all have the same sums
+                calls.setdefault(record.id, record)
             for id in self._archive.holds(partition, list(calls), before=number):
                 del calls[id]
             self._projections.take_in(workspace, hour, number, list(calls.values()))
             number += 1
+
+    def _members(self, chain: Chain, known: Mapping[MemberKey, Record]) -> list[Record]:
+        keys = [(leaf.id, leaf.revision) for leaf in chain.leaves]
+        if all(key in known for key in keys) and self._archive.erased(chain.partition).isdisjoint(id for id, _ in keys):
+            return [known[key] for key in keys]
+        found = self._archive.read(chain.partition, chain.n)
+        if found is None:
+            raise Broken(f"{chain.partition.key(chain.n)} is gone")
+        return [_counted(member) for member in found.members()]
 
     def _partitions(
         self, changes: Iterable[Change], outcome: Outcome
