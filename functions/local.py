@@ -1,5 +1,6 @@
 """All functions in one ASGI application: what `make dev` serves."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,10 @@ from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
 from weir.http.app import create_app
-from weir.runtime.bootstrap import Runtime, bootstrap
+from weir.ledger.sqlite import SQLiteRecordStore
+from weir.runtime.bootstrap import Runtime, Stores, bootstrap
+from weir.runtime.local_projection import LocalProjection
+from weir.runtime.projection import local_feed, open_projection
 
 
 def build(runtime: Runtime) -> FastAPI:
@@ -28,6 +32,15 @@ def build(runtime: Runtime) -> FastAPI:
     return app
 
 
+def start_projection(runtime: Runtime) -> LocalProjection | None:
+    """On DynamoDB a function of its own does this."""
+    records = runtime.ledger.records
+    if not isinstance(records, SQLiteRecordStore):
+        return None
+    stores = Stores(runtime.ledger, runtime.configurations, runtime.projections)
+    return LocalProjection(open_projection(stores, runtime.settings), local_feed(runtime.ledger, records))
+
+
 def create() -> FastAPI:
     """For uvicorn's --factory."""
     runtime = bootstrap(os.environ)
@@ -35,7 +48,10 @@ def create() -> FastAPI:
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
+        projection = start_projection(runtime)
         yield
+        if projection is not None:
+            await asyncio.to_thread(projection.close)
         runtime.ledger.close()
 
     app.router.lifespan_context = closing

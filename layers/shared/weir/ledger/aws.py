@@ -15,7 +15,7 @@ _READ_TIMEOUT_S = 6
 _ATTEMPTS = 3  # 3 x (2 + 6) s, with the pauses between, ends before the 29 s that API Gateway waits
 
 
-def client(service: Literal["dynamodb", "s3"], *, connections: int) -> Any:
+def client(service: Literal["dynamodb", "s3", "sqs"], *, connections: int) -> Any:
     """One client for all threads. Region, credentials and endpoint come from the usual AWS variables."""
     import botocore.session
     from botocore.config import Config

@@ -86,6 +86,10 @@ def sequence_number(record: Mapping[str, Any]) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
 
 
+def id_of(record: Mapping[str, Any]) -> str:
+    return key_of(record).sk.removeprefix(RECORD_PREFIX)
+
+
 def key_of(record: Mapping[str, Any]) -> Key:
     keys = record["dynamodb"]["Keys"]
     return Key(keys["pk"]["S"], keys["sk"]["S"])

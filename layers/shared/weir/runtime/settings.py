@@ -21,6 +21,7 @@ class Settings(BaseModel):
     data_dir: Path = Path(".weir")
     table: str | None = Field(default=None, description="DynamoDB table")
     bucket: str | None = Field(default=None, description="S3 bucket")
+    dead_letters: str | None = Field(default=None, description="URL of the queue for changes that cannot be projected")
     shards: Annotated[int, Field(ge=1, le=64)] = 1
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")

@@ -7,7 +7,7 @@ that finds an hour whole settles it: from then on sums are answered from its rol
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from weir.domain.completeness import Gap, HourCheck, Run, Stored, gaps, stored
 from weir.domain.ids import milliseconds, uuid7
@@ -15,13 +15,13 @@ from weir.domain.record import Record
 from weir.domain.rollup import Rollup, regrouped
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Partition
-from weir.ledger.changes import Change
 from weir.ledger.keys import check_key, hour_of, late_key, rollup_partition
 from weir.ledger.ports import ProjectionStore, RecordStore, Replacement
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import LATE_AFTER, SETTLES_AFTER, CheckedSettlement, end_of, hours, late_content, start_of
 from weir.protocols import jsonbytes
 from weir.services.project import Projector
+from weir.services.redrive import Finds
 
 _CHUNK = 1_000
 _HOURS_A_RUN = 48
@@ -30,12 +30,6 @@ _LIVE_HOURS = 3
 
 MOST_IDS = 1_000
 """Ids that a check keeps of what is not archived."""
-
-
-class Finds(Protocol):
-    def find(self, workspace: str, id: str) -> Change:
-        """The record as it is now, as if it had just changed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""Wires what derives things from the records: archive, rollups, sessions, checks."""
+
+import secrets
+from dataclasses import dataclass
+
+from weir.ledger.archive import Archive
+from weir.ledger.changes import DeadLetters
+from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.dynamodb_stream import DynamoDBStream
+from weir.ledger.ledger import Ledger
+from weir.ledger.projections import Projections
+from weir.ledger.sqlite import SQLiteRecordStore
+from weir.ledger.sqlite_changes import SQLiteChangeFeed, SQLiteDeadLetters
+from weir.ledger.sqs import SQSDeadLetters, open_sqs
+from weir.runtime.bootstrap import Stores, now
+from weir.runtime.settings import Settings, SettingsInvalid
+from weir.services.completeness import Completeness
+from weir.services.project import Projector
+from weir.services.redrive import Finds, Redriven, redrive
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """`feed` and `dead_letters` are the engine's; its change feed is read elsewhere, by who is given its changes."""
+
+    projector: Projector
+    completeness: Completeness
+    projections: Projections
+    feed: Finds
+    dead_letters: DeadLetters
+
+    def check(self) -> None:
+        """Every workspace. Raises LedgerUnavailable, and Broken when the archive is."""
+        for workspace in self.projections.workspaces():
+            self.completeness.run(workspace, self.projector, self.feed)
+
+    def redrive(self, limit: int) -> Redriven:
+        """Raises LedgerUnavailable."""
+        return redrive(self.dead_letters, self.feed, self.projector, limit)
+
+
+def open_archive(ledger: Ledger) -> Archive:
+    return Archive(ledger.blobs, nonce=lambda: secrets.token_urlsafe(16))
+
+
+def open_completeness(ledger: Ledger, projections: Projections) -> Completeness:
+    return Completeness(ledger.records, open_archive(ledger), projections, now=now)
+
+
+def open_projection(stores: Stores, settings: Settings) -> Projection:
+    """Raises SettingsInvalid."""
+    match stores.ledger.records:
+        case SQLiteRecordStore() as records:
+            return _projection(stores, local_feed(stores.ledger, records), SQLiteDeadLetters(records))
+        case DynamoDBRecordStore():
+            return _projection(stores, open_stream(stores.ledger, settings), open_dead_letters(settings))
+        case _:
+            raise SettingsInvalid("WEIR_ENGINE: has no change feed")
+
+
+def local_feed(ledger: Ledger, records: SQLiteRecordStore) -> SQLiteChangeFeed:
+    return SQLiteChangeFeed(records, ledger.blobs)
+
+
+def open_stream(ledger: Ledger, settings: Settings) -> DynamoDBStream:
+    match ledger.records:
+        case DynamoDBRecordStore(client=client) if settings.table is not None:
+            return DynamoDBStream(client, settings.table, ledger.blobs, shards=settings.shards)
+        case _:
+            raise SettingsInvalid("WEIR_ENGINE: must be dynamodb where a stream is read")
+
+
+def open_dead_letters(settings: Settings) -> SQSDeadLetters:
+    if settings.dead_letters is None:
+        raise SettingsInvalid("WEIR_DEAD_LETTERS: must be set")
+    return open_sqs(settings.dead_letters)
+
+
+def _projection(stores: Stores, feed: Finds, letters: DeadLetters) -> Projection:
+    archive = open_archive(stores.ledger)
+    return Projection(
+        Projector(archive, stores.projections),
+        Completeness(stores.ledger.records, archive, stores.projections, now=now),
+        stores.projections,
+        feed,
+        letters,
+    )
