@@ -22,6 +22,7 @@ def test_every_variable_counts() -> None:
             "WEIR_TABLE": "t",
             "WEIR_BUCKET": "b",
             "WEIR_SHARDS": "4",
+            "WEIR_INDEXES": "intent, session",
             "PORT": "0",
             "WEIR_TRANSPORT": "aiohttp",
             "WEIR_CONNECT_TIMEOUT_S": "1.5",
@@ -38,6 +39,7 @@ def test_every_variable_counts() -> None:
         table="t",
         bucket="b",
         shards=4,
+        indexes=frozenset(("session", "intent")),
         port=0,
         transport="aiohttp",
         connect_timeout_s=1.5,
@@ -52,6 +54,10 @@ def test_an_empty_variable_is_unset() -> None:
     assert Settings.from_environ({"WEIR_API_KEY": "", "PORT": "", "WEIR_ENGINE": ""}) == Settings()
 
 
+def test_a_ledger_may_go_without_indexes() -> None:
+    assert Settings.from_environ({"WEIR_INDEXES": "none"}).indexes == frozenset()
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -59,6 +65,7 @@ def test_an_empty_variable_is_unset() -> None:
         ("PORT", "70000"),
         ("WEIR_ENGINE", "postgres"),
         ("WEIR_SHARDS", "0"),
+        ("WEIR_INDEXES", "session,users"),
         ("WEIR_TRANSPORT", "curl"),
         ("WEIR_READ_TIMEOUT_S", "0"),
         ("WEIR_CONNECT_TIMEOUT_S", "soon"),

@@ -34,10 +34,22 @@ class Watched:
     def get(self, workspace: str, id: str) -> Entry | None:
         return self._store.get(workspace, id)
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        return self._store.claim(workspace, caller_id, id, instead_of=instead_of)
+
     def newest(self, workspace: str, **bounds: Any) -> tuple[Record, ...]:
         found = self._store.newest(workspace, **bounds)
         self.reads.append(len(found))
         return found
+
+    def of_session(self, workspace: str, session_id: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_session(workspace, session_id, **bounds)
+
+    def of_customer(self, workspace: str, customer_identifier: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_customer(workspace, customer_identifier, **bounds)
+
+    def of_intent(self, workspace: str, application: str, intent: str, **bounds: Any) -> tuple[Record, ...]:
+        return self._store.of_intent(workspace, application, intent, **bounds)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         return self._store.annotate(workspace, id, annotation)

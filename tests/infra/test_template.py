@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from functions.projector import app as projector
 from tests.infra import template
 from weir.http.app import create_app
-from weir.ledger.keys import RECORD_PREFIX, payload_blob_key
+from weir.ledger.keys import INDEXES, RECORD_PREFIX, payload_blob_key
 from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
 
@@ -75,6 +75,8 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                     pass
                 case {"Fn::GetAtt": ["DeadLetters", "Arn"]} if statement["Action"] == "sqs:SendMessage":
                     pass
+                case {"Fn::Sub": "${Table.Arn}/index/*"}:
+                    assert listed(statement["Action"]) == ["dynamodb:Query"], name
                 case _:
                     pytest.fail(f"{name} may reach {resource}")
 
@@ -127,8 +129,20 @@ def test_the_environment_is_one_that_the_settings_read() -> None:
     known = {field.alias or f"WEIR_{name.upper()}" for name, field in Settings.model_fields.items()}
     variables = GLOBALS["Environment"]["Variables"]
     assert set(variables) <= known
-    given = {name: "1" for name in variables} | {"WEIR_ENGINE": variables["WEIR_ENGINE"]}
-    assert Settings.from_environ(given).engine == "dynamodb"
+    parameters = template.load()["Parameters"]
+    given = {"WEIR_ENGINE": variables["WEIR_ENGINE"]}
+    for name, value in variables.items():
+        match value:
+            case {"Ref": parameter} if parameter in parameters:
+                given[name] = str(parameters[parameter]["Default"])
+    settings = Settings.from_environ(given)
+    assert (settings.engine, settings.shards, settings.indexes) == ("dynamodb", 1, INDEXES)
+
+
+def test_the_table_has_an_index_for_each_that_may_be_written() -> None:
+    indexes = template.table_definition()["GlobalSecondaryIndexes"]
+    assert {index["IndexName"] for index in indexes} == INDEXES
+    assert [index["KeySchema"][0]["AttributeName"] for index in indexes] == [index["IndexName"] for index in indexes]
 
 
 def test_no_path_belongs_to_two_functions() -> None:

@@ -14,6 +14,7 @@ from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
+from weir.ledger.keys import INDEXES, Index
 from weir.ledger.ports import BlobStore, ConfigStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
@@ -24,7 +25,7 @@ from weir.ledger.sqlite_projection import SQLiteProjectionStore
 class Engine(Protocol):
     """One storage, empty at first. An engine joins the contract by such a class and a fixture in conftest.py."""
 
-    def open(self) -> RecordStore:
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> RecordStore:
         """Another process' view of the storage."""
         ...
 
@@ -54,8 +55,8 @@ class SQLiteAndFiles:
         self._folder = folder
         self._path = folder / "ledger.db"
 
-    def open(self) -> SQLiteRecordStore:
-        return SQLiteRecordStore(self._path)
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> SQLiteRecordStore:
+        return SQLiteRecordStore(self._path, indexes=indexes)
 
     def blobs(self) -> FileBlobStore:
         return FileBlobStore(self._folder / "blobs")
@@ -76,7 +77,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "configuration", "sequences", "projections")
+        tables = ("records", "caller_ids", "configuration", "sequences", "projections")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -138,8 +139,8 @@ class DynamoDBAndS3:
         self._s3 = Wire(s3)
         self._shards = shards
 
-    def open(self) -> DynamoDBRecordStore:
-        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards)
+    def open(self, *, indexes: frozenset[Index] = INDEXES) -> DynamoDBRecordStore:
+        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards, indexes=indexes)
 
     def blobs(self) -> S3BlobStore:
         return S3BlobStore(self._s3, self.table)

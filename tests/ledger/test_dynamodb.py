@@ -154,6 +154,33 @@ def test_a_page_is_full_also_when_one_shard_has_it_all(sharded_dynamodb: DynamoD
         assert store.newest("main", limit=40) == tuple(reversed(found[-40:]))
 
 
+def test_a_session_of_200_turns_is_one_query(dynamodb: DynamoDBAndS3, store: DynamoDBRecordStore) -> None:
+    turns = [replace(record(NOON + n * HOUR, n), session_id="s1") for n in range(200)]  # over nine days
+    keep(store, *(Entry(item, b"content") for item in turns))
+    calls_of(dynamodb)
+    assert store.of_session("main", "s1", limit=200) == tuple(turns)
+    ((operation, arguments),) = calls_of(dynamodb)
+    assert (operation, arguments["IndexName"]) == ("query", "session")
+
+
+def test_a_record_carries_the_keys_of_its_own_indexes_only(dynamodb: DynamoDBAndS3, store: DynamoDBRecordStore) -> None:
+    plain = record(random=1)
+    named = replace(
+        record(random=2), session_id="s#1", customer_identifier="ann", application="shop", intent="ask", trace_id="t"
+    )
+    keep(store, Entry(plain), Entry(named), Entry(replace(record(random=3), application="shop")))
+    puts_of_records = [
+        {name: value["S"] for name, value in arguments["Item"].items() if name not in ("pk", "sk", "item")}
+        for operation, arguments in sorted(calls_of(dynamodb), key=lambda call: call[1]["Item"]["sk"]["S"])
+        if puts(operation, arguments, "r#")
+    ]
+    assert puts_of_records == [
+        {},
+        {"session": "main#s%231", "customer": "main#ann#0", "intent": "main#shop#ask#0"},
+        {},
+    ]
+
+
 def test_what_a_batch_left_unprocessed_is_asked_for_again(
     dynamodb: DynamoDBAndS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:

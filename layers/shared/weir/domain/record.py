@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from weir.domain.completion import NOTHING, Usage
 
@@ -25,6 +25,24 @@ class Failure:
     message: str
     code: str | None = None
     provider_status: int | None = None
+
+
+class Labels(TypedDict, total=False):
+    """What a caller says of a call beside whose it is and what for: fields of a Record, as far as they are given."""
+
+    log_type: str
+    custom_identifier: str
+    group_identifier: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    span_name: str
+    workflow_name: str
+    prompt_id: str
+    prompt_name: str
+    deployment: str
+    note: str
+    positive_feedback: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weir import __version__
@@ -54,6 +55,7 @@ class WeirApp(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         router = self.router
+        found = _without_parameters(router.routes)
 
         async def routed(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
@@ -61,12 +63,28 @@ class WeirApp(FastAPI):
                 return
             if scope["path"].endswith("/") and scope["path"] != "/":
                 scope["path"] = scope["path"].rstrip("/") or "/"
+            if (route := found.get((scope["method"], scope["path"]))) is not None:
+                await route.app(scope, receive, send)
+                return
             try:
                 await router(scope, receive, send)
             except HTTPException as exc:  # no route, or another method
                 await _not_routed(exc)(scope, receive, send)
 
         return routed
+
+
+def _without_parameters(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], DirectRoute]:
+    """Our routes of a fixed path, by method and path: the router would try hundreds of patterns one after the other.
+
+    A fixed path goes before a pattern that fits it as well.
+    """
+    found: dict[tuple[str, str], DirectRoute] = {}
+    for route in routes:
+        if isinstance(route, DirectRoute) and not route.param_convertors:
+            for method in route.methods or ():
+                found.setdefault((method, route.path), route)
+    return found
 
 
 def create_app(title: str) -> WeirApp:

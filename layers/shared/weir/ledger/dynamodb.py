@@ -7,10 +7,9 @@ its payload. Whatever is missing after a crash, a record that can be read has al
 import heapq
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -22,19 +21,23 @@ from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
 from weir.ledger.items import from_item, to_item
 from weir.ledger.keys import (
+    INDEXES,
     RECORD_PREFIX,
+    Index,
     Key,
     caller_key,
+    customer_partition,
     day_of,
     day_partition,
     days_partition,
-    hour_of,
-    late_key,
+    index_keys,
+    intent_partition,
     payload_key,
     record_key,
+    require_index,
+    session_partition,
 )
 from weir.ledger.ports import Entry, Kept
-from weir.ledger.settlement import is_late, late_content
 
 _WRITERS = 8
 _DAYS_A_PAGE = 100  # about 4 KB, which is what one read unit buys
@@ -48,10 +51,6 @@ _RECORDS_END = "r$"
 _Attributes = Mapping[str, Mapping[str, Any]]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 class DynamoDBRecordStore:
     def __init__(
         self,
@@ -59,14 +58,14 @@ class DynamoDBRecordStore:
         table: str,
         *,
         shards: int = 1,
+        indexes: frozenset[Index] = INDEXES,
         writers: int = _WRITERS,
-        now: Callable[[], datetime] = _now,
     ) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
         self.client = self._client = client
         self._table = table
         self._shards = shards
-        self._now = now
+        self._indexes = indexes
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
@@ -89,6 +88,23 @@ class DynamoDBRecordStore:
             future.set_exception(refusal)
         return future
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        with aws.refused_as("The ledger cannot be written."):
+            if id is not None:
+                return self._claim(workspace, caller_id, id, instead_of)
+            try:
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=_key_attributes(caller_key(workspace, caller_id)),
+                    ConditionExpression="attribute_not_exists(pk) OR id = :old",
+                    ExpressionAttributeValues={":old": {"S": instead_of or ""}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as exc:
+                claimed: str = exc.response["Item"]["id"]["S"]
+                return claimed
+            return None
+
     def get(self, workspace: str, id: str) -> Entry | None:
         claim = caller_key(workspace, id)
         with aws.refused_as("The ledger cannot be read."):
@@ -110,6 +126,42 @@ class DynamoDBRecordStore:
             while len(found) < limit and (day := next(days, None)) is not None:
                 found += self._newest_of_day(workspace, day, limit - len(found), before, since)
         return tuple(found)
+
+    def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        require_index("session", self._indexes)
+        query = self._index_query("session", session_partition(workspace, session_id), limit)
+        if after is not None:
+            query["KeyConditionExpression"] += " AND sk > :after"
+            query["ExpressionAttributeValues"][":after"] = {"S": f"{RECORD_PREFIX}{after}"}
+        with aws.refused_as("The ledger cannot be read."):
+            return tuple(from_item(item["item"]["S"]) for item in islice(self._items(query), limit))
+
+    def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        partitions = [customer_partition(workspace, customer_identifier, shard) for shard in range(self._shards)]
+        return self._newest_of("customer", partitions, limit, before, since)
+
+    def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        partitions = [intent_partition(workspace, application, intent, shard) for shard in range(self._shards)]
+        return self._newest_of("intent", partitions, limit, before, since)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         with aws.refused_as("The ledger cannot be written."):
@@ -141,14 +193,17 @@ class DynamoDBRecordStore:
     def _keep(self, entry: Entry) -> Kept:
         record = entry.record
         with aws.refused_as("The ledger cannot be written."):
-            id = record.id if record.caller_id is None else self._claim(record.workspace, record.caller_id, record.id)
+            id = record.id
+            if record.caller_id is not None and not entry.claimed:
+                id = self._claim(record.workspace, record.caller_id, id)
             if id != record.id:
                 if self._read(record_key(record.workspace, id, self._shards)):
                     return Kept(id, new=False)
                 record = replace(record, id=id, created_at=instant_of(id))
             self._mark_day(record)
-            self._mark_late(record)
-            attributes = {"item": {"S": to_item(record).decode()}}
+            attributes: dict[str, Mapping[str, Any]] = {"item": {"S": to_item(record).decode()}}
+            for index, partition in index_keys(record, self._indexes, self._shards).items():
+                attributes[index] = {"S": partition}
             if entry.blob_key is not None:
                 attributes["blob_key"] = {"S": entry.blob_key}
             if entry.inline is not None:
@@ -159,14 +214,16 @@ class DynamoDBRecordStore:
                     attributes["payload_id"] = {"S": entry.record.id}
             return Kept(id, new=self._put(record_key(record.workspace, id, self._shards), attributes))
 
-    def _claim(self, workspace: str, caller_id: str, id: str) -> str:
+    def _claim(self, workspace: str, caller_id: str, id: str, instead_of: str | None = None) -> str:
         """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
+        old = {} if instead_of is None else {"ExpressionAttributeValues": {":old": {"S": instead_of}}}
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item={**_key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}},
-                ConditionExpression="attribute_not_exists(pk)",
+                ConditionExpression="attribute_not_exists(pk)" + (" OR id = :old" if old else ""),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **old,
             )
         except self._client.exceptions.ConditionalCheckFailedException as exc:
             claimed: str = exc.response["Item"]["id"]["S"]
@@ -178,13 +235,6 @@ class DynamoDBRecordStore:
         if mark not in self._marked:
             self._client.put_item(TableName=self._table, Item=_key_attributes(mark))
             self._marked.add(mark)
-
-    def _mark_late(self, record: Record) -> None:
-        """Each time: whoever checks the hour may have taken the mark away."""
-        now = self._now()
-        if is_late(record.id, now):
-            mark = _key_attributes(late_key(record.workspace, hour_of(record.id)))
-            self._client.put_item(TableName=self._table, Item={**mark, "content": {"S": late_content(now).decode()}})
 
     def _put(self, key: Key, attributes: _Attributes) -> bool:
         """False when something lies there already; it stays."""
@@ -266,14 +316,12 @@ class DynamoDBRecordStore:
         elif last is not None:
             condition += " AND sk <= :last"
             values[":last"] = {"S": last}
-        for item in self._descending(condition, values, _DAYS_A_PAGE):
+        for item in self._items(self._descending(condition, values, _DAYS_A_PAGE)):
             yield item["sk"]["S"]
 
     def _newest_of_day(
         self, workspace: str, day: str, limit: int, before: str | None, since: str | None
     ) -> Iterator[Record]:
-        # A shard holds limit/shards of what is asked for, give or take: a page that is seldom too short.
-        page = min(limit, limit // self._shards + math.isqrt(limit) + 1)
         shards = []
         for shard in range(self._shards):
             partition = day_partition(workspace, day, shard)
@@ -282,16 +330,52 @@ class DynamoDBRecordStore:
                 ":first": {"S": f"{RECORD_PREFIX}{since or ''}"},
                 ":end": {"S": _RECORDS_END},
             }
-            start = None if before is None else Key(partition, f"{RECORD_PREFIX}{before}")
-            shards.append(self._descending("pk = :pk AND sk BETWEEN :first AND :end", values, page, start))
-        merged = heapq.merge(*shards, key=lambda item: item["sk"]["S"], reverse=True)
-        return (from_item(item["item"]["S"]) for item in islice(merged, limit))
+            query = self._descending("pk = :pk AND sk BETWEEN :first AND :end", values, self._page(limit))
+            start = None if before is None else _key_attributes(Key(partition, f"{RECORD_PREFIX}{before}"))
+            shards.append(self._items(query, start))
+        return _merged(shards, limit)
 
-    def _descending(
-        self, condition: str, values: _Attributes, page: int, start: Key | None = None
-    ) -> Iterator[_Attributes]:
-        """The items below `start`, page by page as they are taken; `start` need not exist."""
-        query: dict[str, Any] = {
+    def _newest_of(
+        self, index: Index, partitions: list[str], limit: int, before: str | None, since: str | None
+    ) -> tuple[Record, ...]:
+        require_index(index, self._indexes)
+        if before is not None and since is not None and before <= since:
+            return ()
+        condition, values = "", {}
+        if since is not None:
+            condition = " AND sk >= :since" if before is None else " AND sk BETWEEN :since AND :before"
+            values[":since"] = {"S": f"{RECORD_PREFIX}{since}"}
+        elif before is not None:
+            condition = " AND sk < :before"
+        if before is not None:
+            values[":before"] = {"S": f"{RECORD_PREFIX}{before}"}
+        page = self._page(limit) + (":since" in values and ":before" in values)  # BETWEEN gives `before` itself, too
+        shards = []
+        for partition in partitions:
+            query = self._index_query(index, partition, page)
+            query["KeyConditionExpression"] += condition
+            query["ExpressionAttributeValues"] |= values
+            query["ScanIndexForward"] = False
+            shards.append(item for item in self._items(query) if item["sk"] != values.get(":before"))
+        with aws.refused_as("The ledger cannot be read."):
+            return tuple(_merged(shards, limit))
+
+    def _page(self, limit: int) -> int:
+        """A shard holds limit/shards of what is asked for, give or take: a page that is seldom too short."""
+        return max(1, min(limit, limit // self._shards + math.isqrt(limit) + 1))
+
+    def _index_query(self, index: Index, partition: str, page: int) -> dict[str, Any]:
+        return {
+            "TableName": self._table,
+            "IndexName": index,
+            "KeyConditionExpression": "#index = :partition",
+            "ExpressionAttributeNames": {"#index": index},
+            "ExpressionAttributeValues": {":partition": {"S": partition}},
+            "Limit": max(1, page),
+        }
+
+    def _descending(self, condition: str, values: _Attributes, page: int) -> dict[str, Any]:
+        return {
             "TableName": self._table,
             "KeyConditionExpression": condition,
             "ExpressionAttributeValues": values,
@@ -299,19 +383,29 @@ class DynamoDBRecordStore:
             "ConsistentRead": True,
             "Limit": page,
         }
-        last: Mapping[str, Any] | None = None if start is None else _key_attributes(start)
+
+    def _items(self, query: Mapping[str, Any], start: Mapping[str, Any] | None = None) -> Iterator[_Attributes]:
+        """The items beyond `start`, page by page as they are taken; `start` need not exist."""
         while True:
-            reply = self._client.query(**query, **({} if last is None else {"ExclusiveStartKey": last}))
+            reply = self._client.query(**query, **({} if start is None else {"ExclusiveStartKey": start}))
             yield from reply["Items"]
-            last = reply.get("LastEvaluatedKey")
-            if last is None:
+            start = reply.get("LastEvaluatedKey")
+            if start is None:
                 return
 
 
-def open_dynamodb(table: str, *, shards: int = 1, writers: int = _WRITERS) -> DynamoDBRecordStore:
+def open_dynamodb(
+    table: str, *, shards: int = 1, indexes: frozenset[Index] = INDEXES, writers: int = _WRITERS
+) -> DynamoDBRecordStore:
     """`shards` is fixed for the life of the table, see keys.py."""
     client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
-    return DynamoDBRecordStore(client, table, shards=shards, writers=writers)
+    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, writers=writers)
+
+
+def _merged(shards: Iterable[Iterator[_Attributes]], limit: int) -> Iterator[Record]:
+    """Of items in descending order the first, in one order."""
+    merged = heapq.merge(*shards, key=lambda item: item["sk"]["S"], reverse=True)
+    return (from_item(item["item"]["S"]) for item in islice(merged, limit))
 
 
 def _day_or_none(bound: str | None) -> str | None:

@@ -12,6 +12,10 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             first record of the day
     get by the caller's id   pk = <workspace>#id#<caller id>  sk = a        `id`, ours; put first, conditionally,
                                                                             which is the idempotency check
+    a session in order       index session: session = <workspace>#<session>, sk; one Query, ascending
+    newest of a customer     index customer: customer = <workspace>#<customer>#<shard>, sk; one Query a shard,
+                                                                            descending, a window bounds sk
+    newest of an intent      index intent: intent = <workspace>#<application>#<intent>#<shard>, sk; the same
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
     all configuration        one Query on <workspace>#config
@@ -30,6 +34,11 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
 
 All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
+The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
+no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload.
+Their sort key is the table's own: ids are in order of time. A setting leaves out those that nobody asks; what is kept
+meanwhile is not in them later. On DynamoDB they follow the table within a second or so; all other reads are consistent.
+
 The number of shards is fixed for the life of a table: another number looks for the same id elsewhere. A workspace and
 a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
 
@@ -46,13 +55,20 @@ Blob keys (S3, or files below the data directory):
 import hashlib
 import zlib
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from weir.domain.errors import RequestInvalid
 from weir.domain.ids import instant_of
+from weir.domain.record import Record
 from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
+
+Index = Literal["session", "customer", "intent"]
+"""The name of an index, and of the attribute that is its partition key."""
+
+INDEXES: frozenset[Index] = frozenset(("session", "customer", "intent"))
 
 _NONE = "="
 """Stands for a name that is not there; `=` of a name is always encoded."""
@@ -85,6 +101,37 @@ def days_partition(workspace: str) -> str:
 
 def caller_key(workspace: str, caller_id: str) -> Key:
     return Key(f"{_quoted(workspace)}#id#{_quoted(caller_id)}", "a")
+
+
+def session_partition(workspace: str, session_id: str) -> str:
+    return f"{_quoted(workspace)}#{_quoted(session_id)}"
+
+
+def customer_partition(workspace: str, customer_identifier: str, shard: int) -> str:
+    return f"{_quoted(workspace)}#{_quoted(customer_identifier)}#{shard}"
+
+
+def intent_partition(workspace: str, application: str, intent: str, shard: int) -> str:
+    return f"{_quoted(workspace)}#{_quoted(application)}#{_quoted(intent)}#{shard}"
+
+
+def index_keys(record: Record, indexes: frozenset[Index], shards: int) -> dict[Index, str]:
+    """Where the record lies in those of the indexes that it belongs to."""
+    shard = shard_of(record.id, shards)
+    found: dict[Index, str] = {}
+    if record.session_id is not None and "session" in indexes:
+        found["session"] = session_partition(record.workspace, record.session_id)
+    if record.customer_identifier is not None and "customer" in indexes:
+        found["customer"] = customer_partition(record.workspace, record.customer_identifier, shard)
+    if record.application is not None and record.intent is not None and "intent" in indexes:
+        found["intent"] = intent_partition(record.workspace, record.application, record.intent, shard)
+    return found
+
+
+def require_index(index: Index, indexes: frozenset[Index]) -> None:
+    """Raises RequestInvalid when the ledger is set up without that index."""
+    if index not in indexes:
+        raise RequestInvalid(f"This ledger is set up without the index {index!r} (WEIR_INDEXES).")
 
 
 def config_partition(workspace: str) -> str:

@@ -16,11 +16,15 @@ from weir.ledger.keys import Key
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore."""
+    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore.
+
+    `claimed`: its caller_id was claimed for it before, by RecordStore.claim, and is not claimed again.
+    """
 
     record: Record
     inline: bytes | None = None
     blob_key: str | None = None
+    claimed: bool = False
 
 
 class Kept(NamedTuple):
@@ -41,6 +45,14 @@ class RecordStore(Protocol):
         """
         ...
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        """Let `caller_id` stand for the record `id`, which may be yet to come, and say what it stands for now.
+
+        Only if it stands for nothing, for `instead_of`, or for `id` already; durable when it returns. None for `id`
+        makes it stand for nothing again, if it stands for `instead_of`. Raises LedgerUnavailable.
+        """
+        ...
+
     def get(self, workspace: str, id: str) -> Entry | None:
         """By our id or by the caller's. Reads its own writes."""
         ...
@@ -52,6 +64,41 @@ class RecordStore(Protocol):
 
         Only those with ids below `before` and from `since` on, where they are given; no other is read.
         """
+        ...
+
+    def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        """The turns of a session in order of id, from the first or from beyond the id `after`.
+
+        This and the two below may miss what was kept within the last second or so. They raise RequestInvalid when the
+        ledger is set up without the index they need.
+        """
+        ...
+
+    def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one customer."""
+        ...
+
+    def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        """As `newest`, of one intent of an application."""
         ...
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:

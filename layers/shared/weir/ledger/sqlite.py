@@ -9,8 +9,9 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -18,36 +19,39 @@ from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
+from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
+from weir.ledger.keys import INDEXES, Index, require_index
 from weir.ledger.ports import Entry, Kept
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    workspace TEXT NOT NULL, id TEXT NOT NULL, item BLOB NOT NULL, blob_key TEXT,
-    PRIMARY KEY (workspace, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS payloads (
-    workspace TEXT NOT NULL, id TEXT NOT NULL, content BLOB NOT NULL, UNIQUE (workspace, id));
-CREATE TABLE IF NOT EXISTS caller_ids (
-    workspace TEXT NOT NULL, caller_id TEXT NOT NULL, id TEXT NOT NULL,
-    PRIMARY KEY (workspace, caller_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS changes (
-    number INTEGER PRIMARY KEY, workspace TEXT NOT NULL, id TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS dead_letters (
-    number INTEGER PRIMARY KEY, workspace TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS projections (
-    pk TEXT NOT NULL, sk TEXT NOT NULL, content BLOB NOT NULL,
-    PRIMARY KEY (pk, sk)) WITHOUT ROWID;
-"""
-_CHANGED = "INSERT INTO changes (workspace, id) VALUES (?, ?)"
-"""In the transaction of the change itself. What has been projected is deleted, so the table stays small."""
+from weir.ledger.sqlite_schema import migrate
 
 _GET = """
 SELECT r.id, r.item, r.blob_key, p.content FROM records r
 LEFT JOIN payloads p ON p.workspace = r.workspace AND p.id = r.id
-WHERE r.workspace = :workspace AND r.id = coalesce(
+WHERE r.workspace = :workspace AND r.id IN (
     (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)
+ORDER BY r.id = :id LIMIT 1
+"""
+"""What the caller's id stands for comes first; it may be a record that is yet to come."""
+
+_NEWEST = """
+SELECT item FROM records WHERE workspace = :workspace AND id < :before AND id >= :since ORDER BY id DESC LIMIT :limit
+"""
+_OF_SESSION = """
+SELECT item FROM records INDEXED BY records_session
+WHERE workspace = :workspace AND session_id = :session_id AND id > :after ORDER BY id LIMIT :limit
+"""
+_OF_CUSTOMER = """
+SELECT item FROM records INDEXED BY records_customer
+WHERE workspace = :workspace AND customer_identifier = :customer_identifier AND id < :before AND id >= :since
+ORDER BY id DESC LIMIT :limit
+"""
+_OF_INTENT = """
+SELECT item FROM records INDEXED BY records_intent
+WHERE workspace = :workspace AND application = :application AND intent = :intent AND id < :before AND id >= :since
+ORDER BY id DESC LIMIT :limit
 """
 _TOTALS = """
 SELECT key, count(*), total(outcome <> 'complete'), count(cost), total(round(cost * 1e12)),
@@ -90,26 +94,33 @@ class _Work(NamedTuple):
 
 
 class SQLiteRecordStore:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, indexes: frozenset[Index] = INDEXES) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
+        self._indexes = indexes
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
         writer = self._connect()
-        writer.executescript(_SCHEMA)
+        migrate(writer)
         _sync_folder(path.parent)
         self._writer = threading.Thread(target=self._write, args=(writer,), name="ledger-writer", daemon=True)
         self._writer.start()
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
-        return self.write(partial(_put, entry=entry, item=item))
+        return self._enqueue(partial(_put, entry=entry, item=item, indexed=self._indexed(entry.record)))
+
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        claimed: Future[str | None] = self._enqueue(
+            partial(_claim, workspace=workspace, caller_id=caller_id, id=id, instead_of=instead_of)
+        )
+        return claimed.result()
 
     def get(self, workspace: str, id: str) -> Entry | None:
-        row = self.read(_GET, {"workspace": workspace, "id": id})
+        row = self._read(_GET, {"workspace": workspace, "id": id})
         if not row:
             return None
         _, item, blob_key, content = row[0]
@@ -118,18 +129,47 @@ class SQLiteRecordStore:
     def newest(
         self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
     ) -> tuple[Record, ...]:
-        rows = self.read(
-            """SELECT item FROM records WHERE workspace = :workspace AND id < :before AND id >= :since
-               ORDER BY id DESC LIMIT :limit""",
-            {**_window(workspace, before, since), "limit": limit},
-        )
-        return tuple(from_item(item) for (item,) in rows)
+        return self._records(_NEWEST, {**_window(workspace, before, since), "limit": limit})
+
+    def of_session(
+        self, workspace: str, session_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[Record, ...]:
+        require_index("session", self._indexes)
+        asked = {"workspace": workspace, "session_id": session_id, "after": after or "", "limit": limit}
+        return self._records(_OF_SESSION, asked)
+
+    def of_customer(
+        self,
+        workspace: str,
+        customer_identifier: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        require_index("customer", self._indexes)
+        asked = {"customer_identifier": customer_identifier, "limit": limit}
+        return self._records(_OF_CUSTOMER, _window(workspace, before, since) | asked)
+
+    def of_intent(
+        self,
+        workspace: str,
+        application: str,
+        intent: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        since: str | None = None,
+    ) -> tuple[Record, ...]:
+        require_index("intent", self._indexes)
+        asked = {"application": application, "intent": intent, "limit": limit}
+        return self._records(_OF_INTENT, _window(workspace, before, since) | asked)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        while rows := self.read(_GET, {"workspace": workspace, "id": id}):
+        while rows := self._read(_GET, {"workspace": workspace, "id": id}):
             found, item = rows[0][:2]
             record = annotated(from_item(item), annotation)
-            replaced: Future[bool] = self.write(
+            replaced: Future[bool] = self._enqueue(
                 partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
             )
             if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
@@ -146,7 +186,7 @@ class SQLiteRecordStore:
         environment: Environment | None = None,
     ) -> Mapping[str | None, Totals]:
         field = f"$.{group_by}" if group_by is not None else "$.no_such_field"
-        rows = self.read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
+        rows = self._read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
         return {row[0]: _totals(*row[1:]) for row in rows}
 
     def close(self) -> None:
@@ -159,8 +199,19 @@ class SQLiteRecordStore:
         for connection in self._open:
             connection.close()
 
-    def write(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
-        """`apply` in a transaction with whatever else is to be written; it raises nothing but sqlite3's errors."""
+    def _records(self, sql: str, parameters: dict[str, object]) -> tuple[Record, ...]:
+        return tuple(from_item(item) for (item,) in self._read(sql, parameters))
+
+    def _indexed(self, record: Record) -> tuple[str | None, ...]:
+        """The columns that are there for the indexes alone."""
+        return (
+            record.session_id if "session" in self._indexes else None,
+            record.customer_identifier if "customer" in self._indexes else None,
+            record.application if "intent" in self._indexes else None,
+            record.intent if "intent" in self._indexes else None,
+        )
+
+    def _enqueue(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         with self._guard:
@@ -170,7 +221,7 @@ class SQLiteRecordStore:
                 self._queue.put(_Work(apply, future))
         return future
 
-    def read(self, sql: str, parameters: dict[str, object] | Sequence[object]) -> list[Any]:
+    def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
@@ -226,26 +277,37 @@ class SQLiteRecordStore:
             work.future.set_result(result)
 
 
-def _put(connection: sqlite3.Connection, entry: Entry, item: bytes) -> Kept:
+def _put(connection: sqlite3.Connection, entry: Entry, item: bytes, indexed: tuple[str | None, ...]) -> Kept:
     record = entry.record
-    if record.caller_id is not None:
-        claimed = connection.execute(
-            "INSERT OR IGNORE INTO caller_ids VALUES (?, ?, ?)", (record.workspace, record.caller_id, record.id)
-        )
-        if not claimed.rowcount:  # claim and record are one transaction here, so the record is there too
-            (id,) = connection.execute(
-                "SELECT id FROM caller_ids WHERE workspace = ? AND caller_id = ?", (record.workspace, record.caller_id)
-            ).fetchone()
-            return Kept(id, new=False)
+    if record.caller_id is not None and not entry.claimed:
+        id = _claim(connection, record.workspace, record.caller_id, record.id) or record.id
+        if id != record.id:  # a record that is there, or one that was to come
+            record = replace(record, id=id, created_at=instant_of(id))
+            item = to_item(record)
     put = connection.execute(
-        "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?)",
-        (record.workspace, record.id, item, entry.blob_key),
+        """INSERT OR IGNORE INTO records
+           (workspace, id, item, blob_key, session_id, customer_identifier, application, intent)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        (record.workspace, record.id, item, entry.blob_key, *indexed),
     )
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
-    if put.rowcount:
-        connection.execute(_CHANGED, (record.workspace, record.id))
     return Kept(record.id, new=bool(put.rowcount))
+
+
+def _claim(
+    connection: sqlite3.Connection, workspace: str, caller_id: str, id: str | None, instead_of: str | None = None
+) -> str | None:
+    key = {"workspace": workspace, "caller_id": caller_id, "id": id, "old": instead_of}
+    where = "workspace = :workspace AND caller_id = :caller_id"
+    if instead_of is not None:
+        change = "DELETE FROM caller_ids" if id is None else "UPDATE caller_ids SET id = :id"
+        connection.execute(f"{change} WHERE {where} AND id = :old", key)
+    if id is not None:
+        connection.execute("INSERT OR IGNORE INTO caller_ids VALUES (:workspace, :caller_id, :id)", key)
+    found = connection.execute("SELECT id FROM caller_ids WHERE workspace = :workspace AND caller_id = :caller_id", key)
+    row = found.fetchone()
+    return None if row is None else row[0]
 
 
 def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes, new: bytes) -> bool:
@@ -253,8 +315,6 @@ def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes
     changed = connection.execute(
         "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
-    if changed.rowcount:
-        connection.execute(_CHANGED, (workspace, id))
     return bool(changed.rowcount)
 
 

@@ -101,7 +101,7 @@ def open_stores(settings: Settings) -> Stores:
         from weir.ledger.s3 import open_s3
         from weir.ledger.settlement import CheckedSettlement
 
-        records = open_dynamodb(settings.table, shards=settings.shards)
+        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         derived = DynamoDBProjectionStore(records.client, settings.table)
         projections = Projections(derived, CheckedSettlement(derived))
@@ -112,7 +112,7 @@ def open_stores(settings: Settings) -> Stores:
     from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
-    local, blobs = SQLiteRecordStore(path), FileBlobStore(settings.data_dir / "blobs")
+    local, blobs = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, blobs))
     return Stores(Ledger(local, blobs), Configurations(SQLiteConfigStore(path)), projections)
 

@@ -4,11 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from weir.ledger.keys import INDEXES, Index
 
 
 class SettingsInvalid(ValueError):
     """The environment does not make sense; the message names the variable."""
+
+
+def _names(listed: object) -> object:
+    if not isinstance(listed, str):
+        return listed
+    return () if listed.strip() == "none" else tuple(name.strip() for name in listed.split(","))
 
 
 class Settings(BaseModel):
@@ -23,6 +31,9 @@ class Settings(BaseModel):
     bucket: str | None = Field(default=None, description="S3 bucket")
     dead_letters: str | None = Field(default=None, description="URL of the queue for changes that cannot be projected")
     shards: Annotated[int, Field(ge=1, le=64)] = 1
+    indexes: Annotated[frozenset[Index], BeforeValidator(_names)] = Field(
+        default=INDEXES, description="of session,customer,intent, those that are written; or none"
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10
