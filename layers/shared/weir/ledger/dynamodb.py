@@ -7,9 +7,10 @@ its payload. Whatever is missing after a crash, a record that can be read has al
 import heapq
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -30,14 +31,17 @@ from weir.ledger.keys import (
     day_of,
     day_partition,
     days_partition,
+    hour_of,
     index_keys,
     intent_partition,
+    late_key,
     payload_key,
     record_key,
     require_index,
     session_partition,
 )
 from weir.ledger.ports import Entry, Kept
+from weir.ledger.settlement import is_late, late_content
 
 _WRITERS = 8
 _DAYS_A_PAGE = 100  # about 4 KB, which is what one read unit buys
@@ -51,6 +55,10 @@ _RECORDS_END = "r$"
 _Attributes = Mapping[str, Mapping[str, Any]]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class DynamoDBRecordStore:
     def __init__(
         self,
@@ -60,12 +68,14 @@ class DynamoDBRecordStore:
         shards: int = 1,
         indexes: frozenset[Index] = INDEXES,
         writers: int = _WRITERS,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
         self.client = self._client = client
         self._table = table
         self._shards = shards
         self._indexes = indexes
+        self._now = now
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
@@ -201,6 +211,7 @@ class DynamoDBRecordStore:
                     return Kept(id, new=False)
                 record = replace(record, id=id, created_at=instant_of(id))
             self._mark_day(record)
+            self._mark_late(record)
             attributes: dict[str, Mapping[str, Any]] = {"item": {"S": to_item(record).decode()}}
             for index, partition in index_keys(record, self._indexes, self._shards).items():
                 attributes[index] = {"S": partition}
@@ -235,6 +246,13 @@ class DynamoDBRecordStore:
         if mark not in self._marked:
             self._client.put_item(TableName=self._table, Item=_key_attributes(mark))
             self._marked.add(mark)
+
+    def _mark_late(self, record: Record) -> None:
+        """Each time: whoever checks the hour may have taken the mark away."""
+        now = self._now()
+        if is_late(record.id, now):
+            mark = _key_attributes(late_key(record.workspace, hour_of(record.id)))
+            self._client.put_item(TableName=self._table, Item={**mark, "content": {"S": late_content(now).decode()}})
 
     def _put(self, key: Key, attributes: _Attributes) -> bool:
         """False when something lies there already; it stays."""
