@@ -1,4 +1,4 @@
-"""The developer API below `/api/v1`: applications, their intents, and what is set for both."""
+"""The developer API below `/api/v1`: applications, their intents, what is set for both, and reports."""
 
 from typing import Any
 
@@ -22,6 +22,7 @@ from weir.http.maitai_config import (
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.lambda_handler import lambda_handler
+from weir.runtime.reports import mount_reports
 from weir.services.configure import Configure
 
 _BASE = "/api/v1/applications"
@@ -109,6 +110,7 @@ class Applications:
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
+    mount_reports(app, runtime)
     applications = Applications(runtime)
     one, intents = f"{_BASE}/{{application_id}}", f"{_BASE}/{{application_id}}/intents"
     intent = f"{intents}/{{intent_id}}"

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from weir.domain.record import Record
+from weir.domain.rollup import Rollup
 
 
 class Run(NamedTuple):
@@ -52,6 +53,24 @@ class HourCheck:
     settled: bool
     applications: Mapping[str | None, Stored]
     not_archived: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HourReport:
+    """`gaps` begin in this hour. `rolled_up` has the sums of every application, with the usage that providers told."""
+
+    check: HourCheck
+    gaps: tuple[Gap, ...]
+    rolled_up: Mapping[str | None, Rollup]
+
+    @property
+    def complete(self) -> bool:
+        return not self.gaps and not self.check.not_archived
+
+    def accepted(self, application: str | None) -> int:
+        kept = self.check.applications.get(application)
+        lost = sum(gap.missing for gap in self.gaps if gap.application == application)
+        return (kept.records if kept is not None else 0) + lost
 
 
 def stored(records: Iterable[Record], archived: frozenset[str]) -> Mapping[str | None, Stored]:

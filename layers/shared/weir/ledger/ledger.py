@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
@@ -9,6 +10,7 @@ from weir.domain.record import Environment, Payload, Record
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import payload_blob_key
+from weir.ledger.numbering import Numbering
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
 
 INLINE_LIMIT = 100_000
@@ -19,10 +21,18 @@ _OFF_LOOP = 65_536
 
 
 class Ledger:
-    def __init__(self, records: RecordStore, blobs: BlobStore, inline_limit: int = INLINE_LIMIT) -> None:
+    def __init__(
+        self,
+        records: RecordStore,
+        blobs: BlobStore,
+        inline_limit: int = INLINE_LIMIT,
+        numbering: Numbering | None = None,
+    ) -> None:
+        """Without a `numbering` nobody can tell what was accepted and not kept."""
         self.records = self._records = records
         self.blobs = self._blobs = blobs
         self._inline_limit = inline_limit
+        self._numbering = numbering
 
     async def claim(
         self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
@@ -33,8 +43,18 @@ class Ledger:
     async def keep(self, record: Record, payload: Payload, *, claimed: bool = False) -> Kept:
         """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised.
 
-        `claimed`: the record's caller_id has been claimed for it.
+        `claimed`: the record's caller_id has been claimed for it. The record gets its `writer` here: from now on it
+        would be missed.
         """
+        if self._numbering is None:
+            return await self._keep(record, payload, claimed)
+        number = self._numbering.next(record.workspace, record.application)
+        kept = await self._keep(replace(record, writer=number), payload, claimed)
+        if not kept.new:
+            self._numbering.give_back(record.workspace, record.application, number)
+        return kept
+
+    async def _keep(self, record: Record, payload: Payload, claimed: bool) -> Kept:
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
             content = payloads.to_bytes(payload)

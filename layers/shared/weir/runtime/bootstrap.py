@@ -12,6 +12,7 @@ from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.numbering import Numbering
 from weir.ledger.projections import Projections
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.defaults import Defaults
@@ -51,7 +52,7 @@ def bootstrap(environ: Mapping[str, str]) -> Runtime:
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
-    ledger, configurations, projections = open_stores(settings)
+    ledger, configurations, projections = open_stores(settings, Numbering())
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
@@ -90,8 +91,11 @@ class Stores(NamedTuple):
     projections: Projections
 
 
-def open_stores(settings: Settings) -> Stores:
-    """The engine that the settings name. Engines are imported only when they are used."""
+def open_stores(settings: Settings, numbering: Numbering | None = None) -> Stores:
+    """The engine that the settings name. Engines are imported only when they are used.
+
+    Whoever accepts calls has a `numbering`.
+    """
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
@@ -105,7 +109,7 @@ def open_stores(settings: Settings) -> Stores:
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         derived = DynamoDBProjectionStore(records.client, settings.table)
         projections = Projections(derived, CheckedSettlement(derived))
-        return Stores(Ledger(records, open_s3(settings.bucket)), configurations, projections)
+        return Stores(Ledger(records, open_s3(settings.bucket), numbering=numbering), configurations, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
@@ -114,7 +118,7 @@ def open_stores(settings: Settings) -> Stores:
     path = settings.data_dir / "ledger.sqlite"
     local, blobs = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, blobs))
-    return Stores(Ledger(local, blobs), Configurations(SQLiteConfigStore(path)), projections)
+    return Stores(Ledger(local, blobs, numbering=numbering), Configurations(SQLiteConfigStore(path)), projections)
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

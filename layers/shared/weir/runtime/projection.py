@@ -1,7 +1,9 @@
 """Wires what derives things from the records: archive, rollups, sessions, checks."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from weir.ledger.archive import Archive
 from weir.ledger.changes import DeadLetters
@@ -43,7 +45,7 @@ def open_archive(ledger: Ledger) -> Archive:
     return Archive(ledger.blobs, nonce=lambda: secrets.token_urlsafe(16))
 
 
-def open_completeness(ledger: Ledger, projections: Projections) -> Completeness:
+def open_completeness(ledger: Ledger, projections: Projections, now: Callable[[], datetime]) -> Completeness:
     return Completeness(ledger.records, open_archive(ledger), projections, now=now)
 
 

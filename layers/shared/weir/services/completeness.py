@@ -5,11 +5,10 @@ that finds an hour whole settles it: from then on sums are answered from its rol
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from weir.domain.completeness import Gap, HourCheck, Run, Stored, gaps, stored
+from weir.domain.completeness import HourCheck, HourReport, Run, Stored, gaps, stored
 from weir.domain.ids import milliseconds, uuid7
 from weir.domain.record import Record
 from weir.domain.rollup import Rollup, regrouped
@@ -30,24 +29,6 @@ _LIVE_HOURS = 3
 
 MOST_IDS = 1_000
 """Ids that a check keeps of what is not archived."""
-
-
-@dataclass(frozen=True, slots=True)
-class HourReport:
-    """`gaps` begin in this hour. `rolled_up` has the sums of every application, with the usage that providers told."""
-
-    check: HourCheck
-    gaps: tuple[Gap, ...]
-    rolled_up: dict[str | None, Rollup]
-
-    @property
-    def complete(self) -> bool:
-        return not self.gaps and not self.check.not_archived
-
-    def accepted(self, application: str | None) -> int:
-        kept = self.check.applications.get(application)
-        lost = sum(gap.missing for gap in self.gaps if gap.application == application)
-        return (kept.records if kept is not None else 0) + lost
 
 
 class Completeness:
