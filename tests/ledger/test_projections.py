@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from tests import strategies
-from tests.ledger.engines import Engine
+from tests.ledger.engines import DynamoDBAndS3, Engine
 from weir.domain.completion import Usage
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of, uuid7
@@ -190,16 +190,15 @@ def test_an_applications_sessions_come_newest_first_in_pages(projections: Projec
     ]
 
 
-def test_a_month_of_rollups_is_a_query_a_day(engine: Engine, projections: Projections) -> None:
-    wire = getattr(engine, "wire", None)
-    if wire is None:
-        pytest.skip("counted at DynamoDB's client")
-    for day in range(30):
-        found = call(1, NOON + day * 24 * HOUR)
-        projections.take_in("main", hour_of(found.id), 1, [found])
-    wire.calls.clear()
-    assert len(projections.rollups("main", "calls", "2026030112", "2026033012")) == 30
-    assert [operation for operation, _ in wire.calls] == ["query"] * 31  # the days, and each of them
+def test_a_month_of_rollups_is_a_query_a_day(dynamodb: DynamoDBAndS3) -> None:
+    with dynamodb.projections() as store:
+        projections = to_projections(store)
+        for day in range(30):
+            found = call(1, NOON + day * 24 * HOUR)
+            projections.take_in("main", hour_of(found.id), 1, [found])
+        dynamodb.wire.calls.clear()
+        assert len(projections.rollups("main", "calls", "2026030112", "2026033012")) == 30
+    assert [operation for operation, _ in dynamodb.wire.calls] == ["query"] * 31  # the days, and each of them
 
 
 @given(strategies.records())

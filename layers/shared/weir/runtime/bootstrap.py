@@ -81,10 +81,6 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDS))
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    return open_stores(settings).ledger
-
-
 class Stores(NamedTuple):
     ledger: Ledger
     configurations: Configurations
