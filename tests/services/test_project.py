@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -22,7 +23,7 @@ from weir.ledger import payloads
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Partition
 from weir.ledger.changes import Change
-from weir.ledger.items import to_item
+from weir.ledger.items import from_item
 from weir.ledger.keys import hour_of
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement
@@ -60,7 +61,7 @@ _tokens = count()
 
 def change(record: Record, payload: Payload | None = None) -> Change:
     content = payloads.to_bytes(payload or Payload(b'{"n":1}', b"[]"))
-    return Change(str(next(_tokens)), record.workspace, record.id, to_item(record), lambda: content)
+    return Change(str(next(_tokens)), record.workspace, record.id, lambda: record, lambda: content)
 
 
 class World:
@@ -149,12 +150,12 @@ def test_what_cannot_be_read_is_dead_and_the_rest_goes_on() -> None:
     good = [change(record) for record in records]
     torn = replace(change(call(7)), content=lambda: b"\x1f\x8btorn")
     bad = {
-        replace(change(call(4)), item=b"{"): "The record cannot be read (InvalidJSON).",
-        replace(change(call(5)), item=b"{}"): "The record cannot be read (KeyError).",
+        replace(change(call(4)), read=partial(from_item, b"{")): "The record cannot be read (InvalidJSON).",
+        replace(change(call(5)), read=partial(from_item, b"{}")): "The record cannot be read (KeyError).",
         replace(change(call(6)), workspace="other"): "The record is not the one that its key names.",
         torn: "The payload cannot be read (ValueError).",
     }
-    outcome = world.projector().project([*bad, *good, replace(change(call(8)), item=None)])
+    outcome = world.projector().project([*bad, *good, replace(change(call(8)), read=lambda: None)])
     assert outcome == Outcome(dead={each.token: reason for each, reason in bad.items()})
     world.counts_once(records)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 from weir.domain.ids import is_uuid7
 from weir.domain.record import Payload, Record
 from weir.ledger import payloads
-from weir.ledger.items import from_item
 
 
 class Unreadable(ValueError):
@@ -18,21 +17,23 @@ class Unreadable(ValueError):
 class Change:
     """`token` is the feed's name for this delivery. `content` gives the encoded payload, None if there is none.
 
-    `item` is the record as stored; None if it is not there any more.
+    `read` gives the record as it was stored, None if it is not there any more.
     """
 
     token: str
     workspace: str
     id: str
-    item: bytes | str | None
+    read: Callable[[], Record | None]
     content: Callable[[], bytes | None]
 
-    def record(self) -> Record:
-        """Raises Unreadable."""
+    def record(self) -> Record | None:
+        """None if it is not there any more. Raises Unreadable or LedgerUnavailable."""
         try:
-            record = from_item(self.item or b"")
+            record = self.read()
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise Unreadable(f"The record cannot be read ({type(exc).__name__}).") from exc
+        if record is None:
+            return None
         if not is_uuid7(record.id) or (record.id, record.workspace) != (self.id, self.workspace):
             raise Unreadable("The record is not the one that its key names.")
         return record

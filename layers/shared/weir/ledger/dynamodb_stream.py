@@ -12,6 +12,7 @@ from typing import Any
 
 from weir.ledger import aws
 from weir.ledger.changes import Change, Unreadable
+from weir.ledger.items import from_item
 from weir.ledger.keys import RECORD_PREFIX, Key, record_key
 from weir.ledger.ports import BlobStore
 from weir.protocols import jsonbytes
@@ -47,7 +48,8 @@ class DynamoDBStream:
                 unreadable[token].__cause__ = exc
                 continue
             id = sk.removeprefix(RECORD_PREFIX)
-            found.append(Change(token, workspace, id, item, self._content(Key(image["pk"]["S"], sk), image, contents)))
+            content = self._content(Key(image["pk"]["S"], sk), image, contents)
+            found.append(Change(token, workspace, id, partial(from_item, item), content))
         return found, unreadable
 
     def find(self, workspace: str, id: str) -> Change:
@@ -55,8 +57,9 @@ class DynamoDBStream:
         key = record_key(workspace, id, self._shards)
         with aws.refused_as("The ledger cannot be read."):
             image = self._item(key)
-        item = image["item"]["S"] if image is not None else None
-        return Change(key.sk, workspace, id, item, self._content(key, image or {}, {}))
+        if image is None:
+            return Change(key.sk, workspace, id, lambda: None, lambda: None)
+        return Change(key.sk, workspace, id, partial(from_item, image["item"]["S"]), self._content(key, image, {}))
 
     def _content(self, key: Key, image: Mapping[str, Any], contents: Mapping[Key, bytes]) -> Callable[[], bytes | None]:
         if "blob_key" in image:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from weir.ledger.changes import Change, DeadLetter
+from weir.ledger.items import from_item
 from weir.ledger.keys import hour_of
 from weir.ledger.ports import BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
@@ -54,6 +55,11 @@ class SQLiteChangeFeed:
         if reasons:
             self._records.write(partial(_bury, reasons=reasons)).result()
 
+    def latest(self) -> int:
+        """The number of the last change there ever was."""
+        rows = self._records.read("SELECT seq FROM sqlite_sequence WHERE name = 'changes'", [])
+        return int(rows[0][0]) if rows else 0
+
     def pending(self) -> int:
         """Changes that are not projected yet, those set aside not among them."""
         ((count,),) = self._records.read("SELECT count(*) FROM changes", [])
@@ -75,7 +81,7 @@ class SQLiteChangeFeed:
         self, number: int, workspace: str, id: str, item: bytes | None, blob_key: str | None, content: bytes | None
     ) -> Change:
         read: Callable[[], bytes | None] = (lambda: content) if blob_key is None else partial(self._blobs.get, blob_key)
-        return Change(str(number), workspace, id, item, read)
+        return Change(str(number), workspace, id, lambda: None if item is None else from_item(item), read)
 
 
 class SQLiteDeadLetters:

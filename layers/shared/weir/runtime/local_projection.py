@@ -17,8 +17,8 @@ _WINDOW_S = 0.7
 """Changes are collected that long: each batch becomes an object of the archive."""
 
 _PAUSE = 4
-"""While more waits than a batch takes, a pause follows that is this many times as long as the batch took: whoever calls
-comes first, and what is kept is safe already."""
+"""While more comes in than a batch takes, a pause follows that is this many times as long as the batch took: whoever
+calls comes first, and what is kept is safe already."""
 
 _AFTER_REFUSAL_S = 5.0
 _CHECK_EVERY_S = 300.0
@@ -51,13 +51,14 @@ class LocalProjection:
 
     def _turn(self) -> float:
         """One batch; the seconds until the next."""
-        begun = time.monotonic()
+        begun, latest = time.monotonic(), self._feed.latest()
         whole = project_next(self._feed, self._projection.projector)
         if whole is None:
             return _AFTER_REFUSAL_S
         took = time.monotonic() - begun
         if whole:
-            return took * _PAUSE
+            quiet = self._feed.latest() == latest
+            return 0.0 if quiet else took * _PAUSE
         if begun - self._checked > _CHECK_EVERY_S:
             self._checked = begun
             self._projection.check()

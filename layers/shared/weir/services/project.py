@@ -83,12 +83,16 @@ class Projector:
     ) -> Mapping[Partition, list[tuple[Change, Record]]]:
         found: dict[Partition, list[tuple[Change, Record]]] = {}
         for change in changes:
-            if change.item is None:  # erased or expired before it was seen
-                continue
             try:
                 record = change.record()
             except Unreadable as exc:
                 outcome.dead[change.token] = str(exc)
+                continue
+            except LedgerUnavailable as exc:
+                logger.warning("projection refused", extra={"record_id": change.id, "reason": str(exc)})
+                outcome.refused.add(change.token)
+                continue
+            if record is None:  # erased or expired before it was seen
                 continue
             found.setdefault(Partition.of(record.workspace, record.id), []).append((change, record))
         return found
