@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,9 @@ from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
 from weir.ledger.sqlite_projection import SQLiteProjectionStore
+
+
+NO_RECORD_IS_LATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Engine(Protocol):
@@ -140,7 +144,9 @@ class DynamoDBAndS3:
         self._shards = shards
 
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> DynamoDBRecordStore:
-        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards, indexes=indexes)
+        return DynamoDBRecordStore(
+            self.wire, self.table, shards=self._shards, indexes=indexes, now=lambda: NO_RECORD_IS_LATE
+        )
 
     def blobs(self) -> S3BlobStore:
         return S3BlobStore(self._s3, self.table)
