@@ -15,13 +15,13 @@ from functions.request_log import app as request_log
 from functions.storage import app as storage
 from weir.http.app import create_app
 from weir.ledger.sqlite import SQLiteRecordStore
-from weir.runtime.bootstrap import Runtime, Stores, bootstrap
+from weir.runtime.bootstrap import Runtime, bootstrap
 from weir.runtime.local_projection import LocalProjection
 from weir.runtime.projection import local_feed, open_projection
 
 
 def build(runtime: Runtime) -> FastAPI:
-    app = create_app("Weir")
+    app = create_app("Weir", runtime.keyring)
     for function in (completion, storage, request_log, portal):
         function.mount(app, runtime)
 
@@ -37,13 +37,21 @@ def start_projection(runtime: Runtime) -> LocalProjection | None:
     records = runtime.ledger.records
     if not isinstance(records, SQLiteRecordStore):
         return None
-    stores = Stores(runtime.ledger, runtime.configurations, runtime.projections)
-    return LocalProjection(open_projection(stores, runtime.settings), local_feed(runtime.ledger, records))
+    projection = open_projection(runtime.ledger, runtime.projections, runtime.settings)
+    return LocalProjection(projection, local_feed(runtime.ledger, records))
 
 
 def create() -> FastAPI:
     """For uvicorn's --factory."""
-    runtime = bootstrap(os.environ)
+    return _serving(bootstrap(os.environ))
+
+
+def create_for_dev() -> FastAPI:
+    """The same for `weir dev`, which nobody else can reach: any WEIR_API_KEY will do."""
+    return _serving(bootstrap(os.environ, weak_key_allowed=True))
+
+
+def _serving(runtime: Runtime) -> FastAPI:
     app = build(runtime)
 
     @asynccontextmanager

@@ -19,6 +19,7 @@ from weir.http.maitai_config import (
     intent_view,
     to_changes,
 )
+from weir.portal import api_keys
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.lambda_handler import lambda_handler
@@ -129,6 +130,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         ("POST", f"{intent}/config/reset", applications.reset_intent_config, "Set nothing for an intent", None),
     ):
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
+    api_keys.mount(app, runtime)
 
 
 def _id(request: Request, name: str) -> int:

@@ -58,7 +58,7 @@ class StreamProjector:
 def _projector() -> StreamProjector:
     settings = Settings.from_environ(os.environ)
     stores = open_stores(settings)
-    projection = open_projection(stores, settings)
+    projection = open_projection(stores.ledger, stores.projections, settings)
     return StreamProjector(projection, open_stream(stores.ledger, settings), open_dead_letters(settings))
 
 

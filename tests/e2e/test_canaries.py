@@ -160,6 +160,10 @@ def _logged(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, **_params(sent, stream), "completion_message": answer, "full_request": sent.params}
 
 
+def _key(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -174,6 +178,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "Maitai, streamed": ("POST", "/chat/completions/serialized", _maitai, True),
     "stored": ("PUT", "/chat/completions/response", _stored, False),
     "logged": ("POST", "/api/request-logs/create", _logged, False),
+    "a new key": ("POST", "/api/v1/api-keys", _key, False),
 }
 
 

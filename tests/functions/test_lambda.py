@@ -284,3 +284,29 @@ def test_what_is_set_for_an_application_holds_for_a_completion(handlers: dict[st
     told = handlers["storage"](event("storage", httpMethod="GET", path="/config/init_sdk", body=None), None)
     (application,) = json.loads(body_of(told))["applications"]
     assert (application["id"], application["meta"]["model"]) == (1, "demo/echo")
+
+
+def test_a_tenants_key_made_here_opens_every_function_and_no_other_tenants_rows(handlers: dict[str, Handler]) -> None:
+    asked = json.dumps({"name": "CI", "tenant": "acme"})
+    made = handlers["portal"](event("portal", httpMethod="POST", path="/api/v1/api-keys", body=asked), None)
+    assert made["statusCode"] == 201, made["body"]
+    key = json.loads(body_of(made))["data"]["key"]
+
+    answer = handlers["completion"](with_key(event("completion"), key), None)
+
+    assert answer["statusCode"] == 200, answer["body"]
+    id = header(answer, "x-weir-request-id")
+    reading = event("request-log-list", path=f"/api/request-logs/{id}", pathParameters={"proxy": id})
+    assert handlers["request-log"](with_key(reading, key), None)["statusCode"] == 200
+    assert handlers["request-log"](reading, None)["statusCode"] == 404
+    assert handlers["storage"](with_key(event("storage"), key), None)["statusCode"] == 200
+    assert handlers["portal"](with_key(event("portal"), key), None)["statusCode"] == 403
+    assert key[18:] not in json.dumps(boto3.client("dynamodb").scan(TableName="ledger")["Items"], default=repr)
+
+
+def with_key(loaded: dict[str, Any], key: str) -> dict[str, Any]:
+    return {
+        **loaded,
+        "headers": {**loaded["headers"], "x-api-key": key},
+        "multiValueHeaders": {**loaded["multiValueHeaders"], "x-api-key": [key]},
+    }

@@ -13,15 +13,16 @@ from botocore.exceptions import EndpointConnectionError
 from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
+from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.keys import INDEXES, Index
-from weir.ledger.ports import BlobStore, ConfigStore, ProjectionStore, RecordStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
+from weir.ledger.sqlite_keys import SQLiteKeyStore
 from weir.ledger.sqlite_projection import SQLiteProjectionStore
-
 
 NO_RECORD_IS_LATE = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,8 @@ class Engine(Protocol):
     def projections(self) -> AbstractContextManager[ProjectionStore]:
         """Another process' view of what is derived."""
         ...
+
+    def keys(self) -> KeyStore: ...
 
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
@@ -68,6 +71,9 @@ class SQLiteAndFiles:
     def configuration(self) -> SQLiteConfigStore:
         return SQLiteConfigStore(self._path)
 
+    def keys(self) -> SQLiteKeyStore:
+        return SQLiteKeyStore(self._path)
+
     @contextmanager
     def projections(self) -> Iterator[ProjectionStore]:
         with closing(self.open()) as records:
@@ -81,7 +87,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "caller_ids", "configuration", "sequences", "projections")
+        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -156,6 +162,9 @@ class DynamoDBAndS3:
 
     def projections(self) -> AbstractContextManager[ProjectionStore]:
         return nullcontext(DynamoDBProjectionStore(self.wire, self.table))
+
+    def keys(self) -> DynamoDBKeyStore:
+        return DynamoDBKeyStore(self.wire, self.table)
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

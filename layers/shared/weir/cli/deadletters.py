@@ -30,7 +30,7 @@ def _deadletters(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environ(os.environ)
     stores = open_stores(settings)
     try:
-        projection = open_projection(stores, settings)
+        projection = open_projection(stores.ledger, stores.projections, settings)
         if arguments.redrive:
             redriven = projection.redrive(arguments.limit)
             print(f"{redriven.done} done")

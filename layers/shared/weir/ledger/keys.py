@@ -20,6 +20,10 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `content`, JSON; two keys, one read
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
+    what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
+                                                                            `revoked_at` and `used_at`
+    keys of a workspace      pk = <workspace>#keys            sk = <key's id>  put before the item that it points at
+    which workspaces         pk = #workspaces                 sk = <workspace>  `name`; put with the first key of each
     rollups of some hours    pk = <workspace>#rollup#<day>    sk = <family>#<hour>#<dimensions>; one Query a day
     how much of an hour the  pk = the same                    sk = taken#<hour>, the archive's last object that is in
     rollups have taken in
@@ -30,7 +34,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     application
     which rollups are whole  pk = <workspace>#settled         sk = until: all hours before it, but those with a
                                                                    late#<hour>: a record came long after its hour
-    all workspaces           pk = #workspaces                 sk = <workspace>, put once per process
+    workspaces with rollups  pk = #projected                  sk = <workspace>  put once per process
 
 All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
@@ -64,6 +68,9 @@ from weir.domain.record import Record
 from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
+
+WORKSPACES = "#workspaces"
+"""No workspace's own partition: those begin with its name, and one without a name has no keys."""
 
 Index = Literal["session", "customer", "intent"]
 """The name of an index, and of the attribute that is its partition key."""
@@ -147,6 +154,19 @@ def intent_key(application: str, intent: str) -> str:
     return f"i#{_quoted(application)}#{_quoted(intent)}"
 
 
+def api_key(id: str) -> Key:
+    """Not below a workspace: a caller who shows a key has not said whose it is."""
+    return Key(f"#key#{_quoted(id)}", "a")
+
+
+def api_keys_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#keys"
+
+
+def workspace_key(workspace: str) -> Key:
+    return Key(WORKSPACES, _quoted(workspace))
+
+
 def day_of(id: str) -> str:
     """UTC day of an id, `YYYYMMDD`. Raises ValueError if it is not a UUID version 7."""
     return day(instant_of(id))
@@ -202,8 +222,8 @@ def late_key(workspace: str, hour: str) -> Key:
     return Key(settled_partition(workspace), f"late#{hour}")
 
 
-def workspace_key(workspace: str) -> Key:
-    return Key("#workspaces", _quoted(workspace))
+def projected_key(workspace: str) -> Key:
+    return Key("#projected", _quoted(workspace))
 
 
 def hour_of(id: str) -> str:

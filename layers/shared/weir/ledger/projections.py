@@ -13,13 +13,13 @@ from weir.domain.rollup import Dimensions, Family, Rollup, rollups
 from weir.domain.session import Session, sessions
 from weir.ledger.keys import (
     Key,
+    projected_key,
     rolled_partition,
     rollup_key,
     rollup_partition,
     session_key,
     sessions_partition,
     taken_key,
-    workspace_key,
 )
 from weir.ledger.ports import ProjectionStore, Replacement
 from weir.ledger.projection_items import (
@@ -126,12 +126,12 @@ class Projections:
 
     def workspaces(self) -> list[str]:
         """Those of which anything has been taken in."""
-        pk = workspace_key("").pk
+        pk = projected_key("").pk
         return [jsonbytes.loads(content) for _, content in self._store.between(pk, "", _LAST)]
 
     def _note(self, workspace: str, day: str) -> None:
         """Before anything of them is there to be found."""
-        marks = [workspace_key(workspace), Key(rolled_partition(workspace), day)]
+        marks = [projected_key(workspace), Key(rolled_partition(workspace), day)]
         new = [mark for mark in marks if mark not in self._noted]
         self._store.replace([Replacement(mark, None, jsonbytes.dumps(workspace)) for mark in new])
         self._noted.update(new)

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.ledger.numbering import Numbering
+from weir.ledger.ports import KeyStore
 from weir.ledger.projections import Projections
 from weir.runtime.settings import Settings, SettingsInvalid
+from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
+from weir.services.keys import Keys
 
 if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
@@ -37,6 +41,7 @@ class Runtime:
 
     settings: Settings
     keyring: Keyring
+    keys: Keys
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
@@ -47,15 +52,18 @@ class Runtime:
     new_id: Callable[[datetime], str]
 
 
-def bootstrap(environ: Mapping[str, str]) -> Runtime:
-    """Raises SettingsInvalid."""
+def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
+    """Raises SettingsInvalid. A WEIR_API_KEY that can be guessed is refused unless `weak_key_allowed`."""
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
-    ledger, configurations, projections = open_stores(settings, Numbering())
+    if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
+        raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
+    ledger, configurations, keys, projections = open_stores(settings, Numbering())
     return Runtime(
         settings=settings,
-        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
+        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
+        keys=open_keys(keys),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
@@ -81,9 +89,28 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDS))
 
 
+def open_keys(store: KeyStore) -> Keys:
+    return Keys(store, WORKSPACE, now=now, random=lambda: secrets.randbits(RANDOM_BITS))
+
+
+def open_key_store(settings: Settings) -> KeyStore:
+    """By itself, for who needs nothing else of the engine."""
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_keys import DynamoDBKeyStore
+
+        return DynamoDBKeyStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_keys import SQLiteKeyStore
+
+    return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
+
+
 class Stores(NamedTuple):
     ledger: Ledger
     configurations: Configurations
+    keys: KeyStore
     projections: Projections
 
 
@@ -97,24 +124,29 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
+        from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
         from weir.ledger.s3 import open_s3
         from weir.ledger.settlement import CheckedSettlement
 
         records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
+        keys = DynamoDBKeyStore(records.client, settings.table)
         derived = DynamoDBProjectionStore(records.client, settings.table)
         projections = Projections(derived, CheckedSettlement(derived))
-        return Stores(Ledger(records, open_s3(settings.bucket), numbering=numbering), configurations, projections)
+        ledger = Ledger(records, open_s3(settings.bucket), numbering=numbering)
+        return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
+    from weir.ledger.sqlite_keys import SQLiteKeyStore
     from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
     local, blobs = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, blobs))
-    return Stores(Ledger(local, blobs, numbering=numbering), Configurations(SQLiteConfigStore(path)), projections)
+    ledger = Ledger(local, blobs, numbering=numbering)
+    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

@@ -25,7 +25,7 @@ _SHOWN_IDS = 5
 def ledger_findings(stores: Stores, settings: Settings, workspace: str) -> Iterator[Finding]:
     """Reads, and writes nothing. Raises LedgerUnavailable."""
     try:
-        projection = open_projection(stores, settings)
+        projection = open_projection(stores.ledger, stores.projections, settings)
     except SettingsInvalid as exc:  # the queue is known to the projector's function and perhaps not here
         yield Finding("projection", "note", f"not looked at: {exc}")
         return

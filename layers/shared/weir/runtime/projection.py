@@ -14,7 +14,7 @@ from weir.ledger.projections import Projections
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_changes import SQLiteChangeFeed, SQLiteDeadLetters
 from weir.ledger.sqs import SQSDeadLetters, open_sqs
-from weir.runtime.bootstrap import Stores, now
+from weir.runtime.bootstrap import now
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.completeness import Completeness
 from weir.services.project import Projector
@@ -49,13 +49,13 @@ def open_completeness(ledger: Ledger, projections: Projections, now: Callable[[]
     return Completeness(ledger.records, open_archive(ledger), projections, now=now)
 
 
-def open_projection(stores: Stores, settings: Settings) -> Projection:
+def open_projection(ledger: Ledger, projections: Projections, settings: Settings) -> Projection:
     """Raises SettingsInvalid."""
-    match stores.ledger.records:
+    match ledger.records:
         case SQLiteRecordStore() as records:
-            return _projection(stores, local_feed(stores.ledger, records), SQLiteDeadLetters(records))
+            return _projection(ledger, projections, local_feed(ledger, records), SQLiteDeadLetters(records))
         case DynamoDBRecordStore():
-            return _projection(stores, open_stream(stores.ledger, settings), open_dead_letters(settings))
+            return _projection(ledger, projections, open_stream(ledger, settings), open_dead_letters(settings))
         case _:
             raise SettingsInvalid("WEIR_ENGINE: has no change feed")
 
@@ -78,12 +78,12 @@ def open_dead_letters(settings: Settings) -> SQSDeadLetters:
     return open_sqs(settings.dead_letters)
 
 
-def _projection(stores: Stores, feed: Finds, letters: DeadLetters) -> Projection:
-    archive = open_archive(stores.ledger)
+def _projection(ledger: Ledger, projections: Projections, feed: Finds, letters: DeadLetters) -> Projection:
+    archive = open_archive(ledger)
     return Projection(
-        Projector(archive, stores.projections),
-        Completeness(stores.ledger.records, archive, stores.projections, now=now),
-        stores.projections,
+        Projector(archive, projections),
+        Completeness(ledger.records, archive, projections, now=now),
+        projections,
         feed,
         letters,
     )
