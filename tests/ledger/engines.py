@@ -30,6 +30,9 @@ NO_RECORD_IS_LATE = datetime(2026, 1, 1, tzinfo=UTC)
 class Engine(Protocol):
     """One storage, empty at first. An engine joins the contract by such a class and a fixture in conftest.py."""
 
+    lists_by_folder: bool
+    """As SeaweedFS does: `a/b` before `a-b`, where S3 has the order of the characters."""
+
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> RecordStore:
         """Another process' view of the storage."""
         ...
@@ -58,6 +61,8 @@ class Engine(Protocol):
 
 
 class SQLiteAndFiles:
+    lists_by_folder = False
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.db"
@@ -141,10 +146,11 @@ class Wire:
 class DynamoDBAndS3:
     """On any endpoint: moto's, or a server's. Table and bucket are new ones, the table as template.yaml has it."""
 
-    def __init__(self, dynamodb: Any, s3: Any, name: str, *, shards: int = 1) -> None:
+    def __init__(self, dynamodb: Any, s3: Any, name: str, *, shards: int = 1, lists_by_folder: bool = False) -> None:
         dynamodb.create_table(TableName=name, **template.table_definition())
         s3.create_bucket(Bucket=name)
         self.table = name
+        self.lists_by_folder = lists_by_folder
         self.wire = Wire(dynamodb)
         self._s3 = Wire(s3)
         self._shards = shards

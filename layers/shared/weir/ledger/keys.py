@@ -2,11 +2,13 @@
 
 Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as primary keys):
 
-    put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, normally < 1 KB,
-                                                                            and `blob_key` if its payload is a blob
-                             pk = the same                    sk = p#<id>   `content`, the payload, gzip, while small
+    put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, and `blob_key`
+                                                                            if its payload is a blob; <= 1 KB in all
+                             pk = the same                    sk = p#<id>   `content`, the payload, while small; and
+                                                                            `rest`, what the item had no room for
         The day is read from the id (UUIDv7), the shard is a hash of it: no index is needed to find a record.
-    annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read
+    annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read;
+                             one transaction with `rest` when that changes (small_items.py)
     newest first             one Query per active day and shard, descending on sk below r#; a window bounds days and sk
     which days are active    pk = <workspace>#days            sk = <day>    put once per process and day, before the
                                                                             first record of the day
@@ -39,7 +41,8 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
 All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
 The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
-no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload.
+no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload;
+the `rest` of records that have one is read as well, a hundred at once, for every list shows records whole.
 Their sort key is the table's own: ids are in order of time. A setting leaves out those that nobody asks; what is kept
 meanwhile is not in them later. On DynamoDB they follow the table within a second or so; all other reads are consistent.
 
@@ -47,8 +50,9 @@ The number of shards is fixed for the life of a table: another number looks for 
 a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
 
 An attempt that stores its record under an id claimed by an earlier attempt, which died, puts the payload at its own
-p#<id> in the claimed id's partition and names it in the record's `payload_id`: two attempts never share a payload item,
-so the record that wins has the payload that came with it.
+p#<id> in the claimed id's partition and names it in the record's `payload_id`; one that finds another payload where its
+own should be appends a hash of its own to the id. Two attempts never share a payload item, so the record that wins has
+the payload that came with it.
 
 Blob keys (S3, or files below the data directory):
 
@@ -80,8 +84,8 @@ INDEXES: frozenset[Index] = frozenset(("session", "customer", "intent"))
 _NONE = "="
 """Stands for a name that is not there; `=` of a name is always encoded."""
 
-_LONGEST_NAME = 200
-"""Characters of an encoded name; a DynamoDB key takes 2048 bytes in all, a file's name 255."""
+_LONGEST_NAME = 64
+"""Characters of an encoded name: a record's item has up to eight of them, and must stay below 1 KB."""
 
 
 class Key(NamedTuple):

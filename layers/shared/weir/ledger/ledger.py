@@ -17,7 +17,7 @@ INLINE_LIMIT = 100_000
 """Bytes of an encoded payload up to which it lies beside its record; a DynamoDB item ends at 400 KB."""
 
 _OFF_LOOP = 65_536
-"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms)."""
+"""Raw bytes from which compressing would hold up the event loop noticeably (about 1 ms), and which are large."""
 
 
 class Ledger:
@@ -26,12 +26,16 @@ class Ledger:
         records: RecordStore,
         blobs: BlobStore,
         inline_limit: int = INLINE_LIMIT,
+        level: int = payloads.FAST,
         numbering: Numbering | None = None,
     ) -> None:
-        """Without a `numbering` nobody can tell what was accepted and not kept."""
+        """`level` is how hard payloads beside their records are compressed. Without a `numbering` nobody can tell what
+        was accepted and not kept.
+        """
         self.records = self._records = records
         self.blobs = self._blobs = blobs
         self._inline_limit = inline_limit
+        self._level = level
         self._numbering = numbering
 
     async def claim(
@@ -57,12 +61,14 @@ class Ledger:
     async def _keep(self, record: Record, payload: Payload, claimed: bool) -> Kept:
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
-            content = payloads.to_bytes(payload)
+            content = payloads.to_bytes(payload, self._level)
         else:
-            content = await asyncio.to_thread(payloads.to_bytes, payload)
+            content = await asyncio.to_thread(payloads.to_gzip, payload, self._level)
         if len(content) <= self._inline_limit:
             return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content, claimed=claimed)))
         key = payload_blob_key(record.workspace, record.id)
+        if size < _OFF_LOOP:  # where the limit is that low
+            content = payloads.to_gzip(payload, self._level)
         await asyncio.to_thread(self._blobs.put, key, content)  # first: a record never points at nothing
         return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key, claimed=claimed)))
 

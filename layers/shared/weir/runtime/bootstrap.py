@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
+from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
@@ -134,7 +135,7 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         keys = DynamoDBKeyStore(records.client, settings.table)
         derived = DynamoDBProjectionStore(records.client, settings.table)
         projections = Projections(derived, CheckedSettlement(derived))
-        ledger = Ledger(records, open_s3(settings.bucket), numbering=numbering)
+        ledger = Ledger(records, open_s3(settings.bucket), level=payloads.SMALL, numbering=numbering)
         return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
