@@ -21,7 +21,7 @@ _PAUSE = 4
 calls comes first, and what is kept is safe already."""
 
 _AFTER_REFUSAL_S = 5.0
-_CHECK_EVERY_S = 300.0
+_CHECK_EVERY_S = 60.0
 
 
 class LocalProjection:

@@ -20,6 +20,10 @@ from weir.services.completeness import Completeness
 from weir.services.project import Projector
 from weir.services.redrive import Finds, Redriven, redrive
 
+_HOURS_A_RUN = 48
+_LOCAL_HOURS_A_RUN = 6
+"""Few: in `weir dev` the check is in the process that serves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -53,9 +57,11 @@ def open_projection(ledger: Ledger, projections: Projections, settings: Settings
     """Raises SettingsInvalid."""
     match ledger.records:
         case SQLiteRecordStore() as records:
-            return _projection(ledger, projections, local_feed(ledger, records), SQLiteDeadLetters(records))
+            feed, letters = local_feed(ledger, records), SQLiteDeadLetters(records)
+            return _projection(ledger, projections, feed, letters, _LOCAL_HOURS_A_RUN)
         case DynamoDBRecordStore():
-            return _projection(ledger, projections, open_stream(ledger, settings), open_dead_letters(settings))
+            stream, queue = open_stream(ledger, settings), open_dead_letters(settings)
+            return _projection(ledger, projections, stream, queue, _HOURS_A_RUN)
         case _:
             raise SettingsInvalid("WEIR_ENGINE: has no change feed")
 
@@ -78,11 +84,13 @@ def open_dead_letters(settings: Settings) -> SQSDeadLetters:
     return open_sqs(settings.dead_letters)
 
 
-def _projection(ledger: Ledger, projections: Projections, feed: Finds, letters: DeadLetters) -> Projection:
+def _projection(
+    ledger: Ledger, projections: Projections, feed: Finds, letters: DeadLetters, hours_a_run: int
+) -> Projection:
     archive = open_archive(ledger)
     return Projection(
         Projector(archive, projections),
-        Completeness(ledger.records, archive, projections, now=now),
+        Completeness(ledger.records, archive, projections, now=now, hours_a_run=hours_a_run),
         projections,
         feed,
         letters,

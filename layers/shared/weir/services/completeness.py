@@ -23,9 +23,9 @@ from weir.services.project import Projector
 from weir.services.redrive import Finds
 
 _CHUNK = 1_000
-_HOURS_A_RUN = 48
 _LIVE_HOURS = 3
-"""Hours of a report that are looked at on the spot when nobody has yet."""
+_LIVE_RECORDS = 20_000
+"""Hours of a report that are looked at on the spot when nobody has yet, unless they hold more records than that."""
 
 MOST_IDS = 1_000
 """Ids that a check keeps of what is not archived."""
@@ -41,31 +41,18 @@ class Completeness:
         projections: Projections,
         *,
         now: Callable[[], datetime],
+        hours_a_run: int = 48,
     ) -> None:
         self._records = records
         self._archive = archive
         self._projections = projections
         self._store: ProjectionStore = projections.store
         self._now = now
+        self._hours_a_run = hours_a_run
 
     def check(self, workspace: str, hour: str) -> HourCheck:
         """Look at an hour as it is now; nothing is written."""
-        found: list[Record] = []
-        archived: set[str] = set()
-        partition = Partition.at(workspace, start_of(hour))
-        for chunk in self._read(workspace, hour):
-            found += chunk
-            archived |= self._archive.holds(partition, [record.id for record in chunk])
-        missing = tuple(sorted(record.id for record in found if record.id not in archived))
-        objects = self._archive.objects(partition)
-        rolled_up = not objects or self._projections.taken(workspace, hour) >= objects[-1]
-        return HourCheck(
-            hour=hour,
-            checked_at=self._now(),
-            settled=not missing and rolled_up,
-            applications=stored(found, frozenset(archived)),
-            not_archived=missing[:MOST_IDS],
-        )
+        return self._checked(workspace, hour, [record for chunk in self._read(workspace, hour) for record in chunk])
 
     def report(self, workspace: str, first: str, last: str) -> list[HourReport]:
         """The hours from `first` to `last` that have been checked, or that can be now, with what they lack."""
@@ -73,7 +60,7 @@ class Completeness:
         around = hours(_text(start_of(first) - one), _text(start_of(last) + one))
         checks = self._kept(workspace, around[0], around[-1])
         live = [hour for hour in around if hour not in checks and start_of(hour) <= self._now()][-_LIVE_HOURS:]
-        checks |= {hour: self.check(workspace, hour) for hour in live}
+        checks |= {hour: check for hour in live if (check := self._look(workspace, hour)) is not None}
         between = gaps(checks[hour] for hour in around if hour in checks)
         return [
             HourReport(
@@ -94,7 +81,7 @@ class Completeness:
         if first_day is None:
             return
         last = _text(now - SETTLES_AFTER - timedelta(hours=1))
-        for hour in hours(until or f"{first_day}00", last)[:_HOURS_A_RUN]:
+        for hour in hours(until or f"{first_day}00", last)[: self._hours_a_run]:
             if not self._settles(workspace, hour, projector, feed):
                 self._store.replace([Replacement(late_key(workspace, hour), None, late_content(now))])
             next = _text(end_of(hour))
@@ -121,6 +108,29 @@ class Completeness:
         while chunk := self._records.newest(workspace, limit=_CHUNK, before=before, since=since):
             yield chunk
             before = chunk[-1].id
+
+    def _look(self, workspace: str, hour: str) -> HourCheck | None:
+        """A check of an hour that does not hold too many records."""
+        found: list[Record] = []
+        for chunk in self._read(workspace, hour):
+            found += chunk
+            if len(found) > _LIVE_RECORDS:
+                return None
+        return self._checked(workspace, hour, found)
+
+    def _checked(self, workspace: str, hour: str, found: Sequence[Record]) -> HourCheck:
+        partition = Partition.at(workspace, start_of(hour))
+        archived = self._archive.holds(partition, [record.id for record in found])
+        missing = tuple(sorted(record.id for record in found if record.id not in archived))
+        objects = self._archive.objects(partition)
+        rolled_up = not objects or self._projections.taken(workspace, hour) >= objects[-1]
+        return HourCheck(
+            hour=hour,
+            checked_at=self._now(),
+            settled=not missing and rolled_up,
+            applications=stored(found, archived),
+            not_archived=missing[:MOST_IDS],
+        )
 
     def _kept(self, workspace: str, first: str, last: str) -> dict[str, HourCheck]:
         found = {}
