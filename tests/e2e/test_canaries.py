@@ -5,6 +5,7 @@ import gzip
 import itertools
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,6 +161,49 @@ def _logged(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, **_params(sent, stream), "completion_message": answer, "full_request": sent.params}
 
 
+def _span(sent: Sent, stream: bool) -> dict[str, Any]:
+    """A tracer's view of the call: each field an attribute, and all of them once more as the text of an argument."""
+    fields = {**sent.fields, **_params(sent, stream)}
+    attributes = {
+        **fields,
+        "traceloop.entity.input": json.dumps({"kwargs": fields}),
+        "gen_ai.prompt.0.content": sent.said,
+        "gen_ai.request.model": sent.model,
+        **{f"respan.metadata.{name}": str(value) for name, value in sent.fields.items() if name.endswith("_id")},
+    }
+    event = {"name": "exception", "attributes": _attributes({"exception.message": f"You said {sent.said}"})}
+    span = {
+        "traceId": secrets.token_hex(16),
+        "spanId": secrets.token_hex(8),
+        "name": f"call {sent.model}",
+        "attributes": _attributes(attributes),
+        "events": [event],
+        "status": {"code": 2, "message": sent.said},
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+def _attributes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value": _any_value(value)} for name, value in fields.items()]
+
+
+def _any_value(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case list():
+            return {"arrayValue": {"values": [_any_value(member) for member in value]}}
+        case dict():
+            return {"kvlistValue": {"values": _attributes(value)}}
+        case _:
+            return {"stringValue": str(value)}
+
+
+def _listed(sent: Sent, stream: bool) -> dict[str, Any]:
+    place = {"trace_unique_id": secrets.token_hex(8), "span_unique_id": secrets.token_hex(4)}
+    return {"data": [{**_logged(sent, stream), **place}]}
+
+
 def _key(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
 
@@ -178,6 +222,8 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "Maitai, streamed": ("POST", "/chat/completions/serialized", _maitai, True),
     "stored": ("PUT", "/chat/completions/response", _stored, False),
     "logged": ("POST", "/api/request-logs/create", _logged, False),
+    "traced": ("POST", "/v1/traces", _span, False),
+    "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
 }
 

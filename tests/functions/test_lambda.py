@@ -212,6 +212,20 @@ def test_a_summary_is_summed_from_the_table(handlers: dict[str, Handler]) -> Non
     )
 
 
+def test_packed_spans_are_kept_and_read_back(handlers: dict[str, Handler]) -> None:
+    answer = handlers["request-log"](event("trace"), None)
+
+    assert (answer["statusCode"], header(answer, "content-type")) == (200, "application/x-protobuf")
+    assert answer["body"] == ""
+    (row,) = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]
+    log = read_back(handlers, row["id"])
+    assert (log["span_name"], log["latency"], log["prompt_messages"]) == (
+        "greet",
+        1.5,
+        [{"role": "user", "content": "Grüezi"}],
+    )
+
+
 def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
     noise = base64.b64encode(bytes(range(256)) * 4 + str(list(range(60_000))).encode()).decode()
     sent = {"model": "m", "input": noise, "output": "x"}
@@ -267,6 +281,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-summary",
         "portal",
         "projector",  # in test_projector.py
+        "trace",
     }
 
 

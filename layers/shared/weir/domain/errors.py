@@ -3,6 +3,7 @@
     WeirError
     |- RequestInvalid            the caller's request cannot be understood or expressed
     |  |- RequestTooLarge        it exceeds what one call may carry
+    |  |- FormatUnsupported      it is of a format that the route does not read
     |  `- ModelUnknown           no configured provider answers to that model name
     |- Unauthorized              no key, a wrong key, or a key without the scope
     |- NotFound                  no such record
@@ -37,6 +38,10 @@ class RequestInvalid(WeirError):
 
 class RequestTooLarge(RequestInvalid):
     """The body is larger than one call may carry."""
+
+
+class FormatUnsupported(RequestInvalid):
+    """The body is of a content type, or packed in a way, that the route does not read."""
 
 
 class ModelUnknown(RequestInvalid):

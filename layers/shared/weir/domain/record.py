@@ -9,8 +9,8 @@ from typing import Any, Literal, TypedDict
 from weir.domain.completion import NOTHING, Usage
 
 Environment = Literal["prod", "test"]
-Origin = Literal["completion", "storage", "request_log"]
-"""The way in: through the gateway, the store-only route, or the request-log route."""
+Origin = Literal["completion", "storage", "request_log", "trace"]
+"""The way in: through the gateway, the store-only route, the request-log route, or as a span of a trace."""
 RequestType = Literal["PROD", "RERUN", "SYNTHETIC", "MANUAL"]
 InferenceLocation = Literal["SERVER", "CLIENT"]
 Outcome = Literal["complete", "error", "cut_off", "caller_gone"]
@@ -52,8 +52,8 @@ class Record:
     `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
-    `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted. `revision` counts these changes.
+    `note`, `positive_feedback` and `custom_identifier` later, add the client's own times, which include the way here
+    and back, and give the call its place in a trace; the rest stays as it was. `revision` counts those changes.
 
     `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
     a number that nobody finds is a call that was accepted and not kept.

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from weir.domain.completion import NOTHING
 from weir.domain.errors import (
     Conflict,
+    FormatUnsupported,
     LedgerUnavailable,
     ModelUnknown,
     NotFound,
@@ -28,6 +29,8 @@ def status_of(error: WeirError) -> int:
     match error:
         case RequestTooLarge():
             return 413
+        case FormatUnsupported():
+            return 415
         case ModelUnknown() | NotFound():
             return 404
         case RequestInvalid():
