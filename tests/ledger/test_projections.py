@@ -224,3 +224,37 @@ def test_nothing_is_taken_in_of_an_empty_object(projections: Projections) -> Non
     projections.take_in("main", AT_NOON, 1, [])
     assert (projections.taken("main", AT_NOON), projections.rollups("main", "calls", AT_NOON, AT_NOON)) == (1, [])
     assert Rollup() + Rollup() == Rollup()
+
+
+def test_a_call_that_changes_its_customer_and_session_goes_from_one_row_to_the_other(projections: Projections) -> None:
+    stays, old = call(1, session_id="s", customer_identifier="a"), call(2, session_id="s", customer_identifier="a")
+    new = replace(old, session_id="t", customer_identifier="b", revision=1)
+    projections.take_in("main", AT_NOON, 1, [stays, old])
+    for _ in range(2):
+        projections.take_in("main", AT_NOON, 2, [], [(old, new)])
+    rows = {row.dimensions: row.rollup for row in projections.rollups("main", "customers", AT_NOON, AT_NOON)}
+    assert rows == {each: sums for each, sums in rollups([stays, new]).items() if each.family == "customers"}
+    one, other = projections.session("main", "s"), projections.session("main", "t")
+    assert one is not None
+    assert (one.calls, one.cost, one.tokens) == (1, Decimal("0.1"), {"prompt": 10, "completion": 2, "cached": 1})
+    assert other == sessions([new])["t"]
+
+
+def test_what_all_calls_have_left_is_not_there(projections: Projections) -> None:
+    old = call(1, session_id="s", customer_identifier="a", application="shop")
+    projections.take_in("main", AT_NOON, 1, [old])
+    projections.take_in("main", AT_NOON, 2, [], [(old, replace(old, session_id=None, customer_identifier=None))])
+    assert projections.session("main", "s") is None
+    assert projections.newest_sessions("main", "shop", limit=5) == ()
+    (row,) = projections.rollups("main", "customers", AT_NOON, AT_NOON)
+    assert row.dimensions == Dimensions("customers", ("prod", None))
+
+
+def test_a_session_is_known_by_what_its_first_call_says_now(projections: Projections) -> None:
+    first, second = call(1, session_id="s"), call(2, session_id="s")
+    projections.take_in("main", AT_NOON, 1, [first, second])
+    changes = [(each, replace(each, customer_identifier=each.id, revision=1)) for each in (first, second)]
+    projections.take_in("main", AT_NOON, 2, [], changes)
+    session = projections.session("main", "s")
+    assert session is not None
+    assert (session.customer_identifier, session.calls) == (first.id, 2)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from tests.ledger.test_projections import call
+from weir.domain.annotation import Annotation
 from weir.domain.completeness import Gap, HourCheck, Run, Stored, gaps, stored
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of, milliseconds, uuid7
@@ -236,6 +237,23 @@ def test_a_late_record_is_taken_in_before_its_hour_is_settled_again(world: World
     assert world.settlement.unsettled("main", AT_NOON, AT_NOON) == frozenset()
     (row,) = world.projections.rollups("main", "calls", AT_NOON, AT_NOON)
     assert row.rollup.records == 2
+
+
+@pytest.mark.parametrize("world", ["dynamodb"], indirect=True)
+def test_a_record_that_goes_to_another_customer_unsettles_its_hour_first(world: World) -> None:
+    world.keep(one := numbered(1))
+    world.project(one)
+    world.now = NOON + timedelta(hours=2)
+    world.run()
+    world.records.annotate("main", one.id, Annotation(note="of no matter to sums"))
+    assert world.settlement.unsettled("main", AT_NOON, AT_NOON) == frozenset()
+    world.records.annotate("main", one.id, Annotation(customer_identifier="another"))
+    assert world.settlement.unsettled("main", AT_NOON, AT_NOON) == frozenset((AT_NOON,))
+    world.now += timedelta(minutes=11)
+    world.run()
+    assert world.settlement.unsettled("main", AT_NOON, AT_NOON) == frozenset()
+    (row,) = world.projections.rollups("main", "customers", AT_NOON, AT_NOON)
+    assert row.dimensions.value("customer_identifier") == "another"
 
 
 def test_an_hour_that_cannot_be_made_whole_holds_up_no_other(world: World) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -138,7 +139,10 @@ def test_a_batch_that_comes_again_in_parts_and_backwards_counts_once() -> None:
 @pytest.mark.parametrize("together", [True, False])
 def test_a_changed_record_counts_once_whichever_change_comes_first(order: Sequence[int], together: bool) -> None:
     world = World()
-    revisions = [call(1, revision=number, note=f"note {number}") for number in range(3)]
+    revisions = [
+        call(4, revision=number, customer_identifier=f"c{number}", session_id="s" if number else None)
+        for number in range(3)
+    ]
     changes = [change(revisions[number]) for number in order]
     for batch in [changes] if together else [[each] for each in changes]:
         delivered(world, batch)
@@ -177,7 +181,7 @@ def test_a_fault_at_any_call_loses_nothing_and_counts_nothing_twice(killed: bool
     """Every position in turn; the batch is delivered again, to a new process if the first was killed."""
     begun, records = World(), [call(number) for number in range(10)]
     delivered(begun, [change(record) for record in records[:4]])
-    changed = call(2, revision=1, note="n")
+    changed = call(2, revision=1, customer_identifier="another")
     changes = [change(record) for record in [*records[3:], changed]]
     latest = [changed if record.id == changed.id else record for record in records]
     for position in count():
@@ -236,7 +240,10 @@ class Deliveries(RuleBasedStateMachine):
     def annotate(self, number: int) -> None:
         record = self.latest.get(call(number).id)
         if record is not None:
-            self._change(replace(record, revision=record.revision + 1, note=f"{record.revision}"))
+            place: dict[str, Any] = (
+                {} if record.revision else {"session_id": record.session_id or "found", "customer_identifier": "c9"}
+            )
+            self._change(replace(record, revision=record.revision + 1, note=f"{record.revision}", **place))
 
     @rule(
         which=st.integers(0, 1),

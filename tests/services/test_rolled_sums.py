@@ -14,6 +14,7 @@ import pytest
 
 from tests.functions.watched import Watched
 from tests.ledger.engines import DynamoDBAndS3
+from weir.domain.annotation import Annotation
 from weir.domain.completion import Usage
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import instant_of, milliseconds, uuid7
@@ -128,6 +129,11 @@ def test_a_sum_is_that_of_the_records_wherever_the_projector_has_stopped(local: 
         new = [made(random, len(records) + number) for number in range(random.randrange(12))]
         local.keep(*new)
         records += new
+        for record in random.sample(records, min(2, len(records))):
+            named = Annotation(customer_identifier=random.choice(["x", "z"]))
+            changed = local.records.annotate("main", record.id, named)
+            assert changed is not None
+            records[records.index(record)] = changed
         for _ in range(random.randrange(3)):
             project_next(local.feed, local.projector, random.randrange(1, 9))
         for since, before in random.sample(WINDOWS, 4):

@@ -77,7 +77,10 @@ class Histogram:
         buckets = dict(self.buckets)
         for bucket, count in other.buckets.items():
             buckets[bucket] = buckets.get(bucket, 0) + count
-        return Histogram(buckets, self.zeros + other.zeros)
+        return Histogram({bucket: count for bucket, count in buckets.items() if count}, self.zeros + other.zeros)
+
+    def __neg__(self) -> "Histogram":
+        return Histogram({bucket: -count for bucket, count in self.buckets.items()}, -self.zeros)
 
 
 def histogram(values: Iterable[float]) -> Histogram:
@@ -126,17 +129,33 @@ class Rollup:
             compared_claimed=exact_sum((self.compared_claimed, other.compared_claimed)),
             compared_computed=exact_sum((self.compared_computed, other.compared_computed)),
             counted=self.counted + other.counted,
-            tokens={
-                kind: self.tokens.get(kind, 0) + other.tokens.get(kind, 0)
-                for kind in TOKEN_KINDS
-                if kind in self.tokens or kind in other.tokens
-            },
+            tokens=added_tokens(self.tokens, other.tokens),
             latency_us=self.latency_us + other.latency_us,
             latency=self.latency + other.latency,
             first_token_us=self.first_token_us + other.first_token_us,
             first_token=self.first_token + other.first_token,
             speeds=self.speeds + other.speeds,
             speed_millionths=self.speed_millionths + other.speed_millionths,
+        )
+
+    def __neg__(self) -> "Rollup":
+        """What takes these records away again where it is added."""
+        return Rollup(
+            records=-self.records,
+            errors=-self.errors,
+            priced=-self.priced,
+            cost=self.cost.copy_negate(),
+            compared=-self.compared,
+            compared_claimed=self.compared_claimed.copy_negate(),
+            compared_computed=self.compared_computed.copy_negate(),
+            counted=-self.counted,
+            tokens={kind: -count for kind, count in self.tokens.items()},
+            latency_us=-self.latency_us,
+            latency=-self.latency,
+            first_token_us=-self.first_token_us,
+            first_token=-self.first_token,
+            speeds=-self.speeds,
+            speed_millionths=-self.speed_millionths,
         )
 
     def totals(self) -> Totals:
@@ -172,9 +191,8 @@ def rollup(records: Iterable[Record]) -> Rollup:
     speeds = [speed for record in found if (speed := record.speed) is not None and math.isfinite(speed)]
     tokens: dict[str, int] = {}
     for kind in TOKEN_KINDS:
-        said: list[int] = [count for usage in usages if (count := getattr(usage, kind)) is not None]
-        if said:
-            tokens[kind] = sum(said)
+        if said := sum(getattr(usage, kind) or 0 for usage in usages):
+            tokens[kind] = said
     return Rollup(
         records=len(found),
         errors=sum(record.outcome != "complete" for record in found),
@@ -198,10 +216,30 @@ def rollups(records: Iterable[Record]) -> Mapping[Dimensions, Rollup]:
     """Every record is in one rollup of each family."""
     groups: dict[Dimensions, list[Record]] = {}
     for record in records:
-        for family, fields in FIELDS.items():
-            values = tuple(getattr(record, field) for field in fields)
-            groups.setdefault(Dimensions(family, values), []).append(record)
-    return {dimensions: rollup(members) for dimensions, members in groups.items()}
+        for family in FIELDS:
+            groups.setdefault(dimensions(record, family), []).append(record)
+    return {each: rollup(members) for each, members in groups.items()}
+
+
+def dimensions(record: Record, family: Family) -> Dimensions:
+    return Dimensions(family, tuple(getattr(record, field) for field in FIELDS[family]))
+
+
+def moves(changed: Iterable[tuple[Record, Record]]) -> Mapping[Dimensions, Rollup]:
+    """What is to be added where records, given as they were and as they are, have changed their dimensions."""
+    found: dict[Dimensions, Rollup] = {}
+    for old, new in changed:
+        for family in FIELDS:
+            was, now = dimensions(old, family), dimensions(new, family)
+            if was != now:
+                found[was] = found.get(was, Rollup()) + -rollup([old])
+                found[now] = found.get(now, Rollup()) + rollup([new])
+    return found
+
+
+def added_tokens(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    """A kind that sums up to nothing is left out."""
+    return {kind: count for kind in TOKEN_KINDS if (count := one.get(kind, 0) + other.get(kind, 0))}
 
 
 def family_for(field: GroupField | None) -> Family | None:

@@ -1,14 +1,14 @@
 """What is known of a session as a whole: sums over its calls, and whose it is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from weir.domain.completion import NOTHING
 from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
-from weir.domain.rollup import TOKEN_KINDS, rollup
+from weir.domain.rollup import added_tokens, rollup
 from weir.domain.totals import exact_sum
 
 
@@ -52,13 +52,25 @@ class Session:
             user_id=first.user_id,
             calls=self.calls + other.calls,
             errors=self.errors + other.errors,
-            tokens={
-                kind: self.tokens.get(kind, 0) + other.tokens.get(kind, 0)
-                for kind in TOKEN_KINDS
-                if kind in self.tokens or kind in other.tokens
-            },
+            tokens=added_tokens(self.tokens, other.tokens),
             cost=exact_sum(costs) if costs else None,
         )
+
+    def without(self, call: "Session") -> "Session":
+        """The sums without those of a call that went to another session; its id may still be the first or last."""
+        return replace(
+            self,
+            calls=self.calls - call.calls,
+            errors=self.errors - call.errors,
+            tokens=added_tokens(self.tokens, {kind: -count for kind, count in call.tokens.items()}),
+            cost=self.cost if self.cost is None or call.cost is None else exact_sum((self.cost, -call.cost)),
+        )
+
+    def of(self, call: "Session") -> "Session":
+        """With what is known of the call now, if it is the first."""
+        if call.first_id != self.first_id:
+            return self
+        return replace(self, customer_identifier=call.customer_identifier, user_id=call.user_id)
 
 
 def sessions(records: Iterable[Record]) -> Mapping[str, Session]:

@@ -180,6 +180,8 @@ class DynamoDBRecordStore:
                 if old is None:  # another annotation came between the two reads
                     continue
                 record = annotated(old, annotation)
+                if record.customer_identifier != old.customer_identifier:  # it goes to another rollup
+                    self._mark_late(record)
                 if self._replace(attributes, rest, record):
                     return record
         raise LedgerUnavailable("Too many change the record at once.")

@@ -5,11 +5,12 @@ once in every row, whoever takes it in, however often, and wherever a projector 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
-from weir.domain.rollup import Dimensions, Family, Rollup, rollups
+from weir.domain.rollup import Dimensions, Family, Rollup, moves, rollups
 from weir.domain.session import Session, sessions
 from weir.ledger.keys import (
     Key,
@@ -75,14 +76,28 @@ class Projections:
         found = self._store.get([key])
         return int(found[key]) if key in found else 0
 
-    def take_in(self, workspace: str, hour: str, number: int, calls: Sequence[Record]) -> None:
-        """`calls` are those of the hour's object `number` that no earlier one has. All before it have been taken in."""
+    def take_in(
+        self,
+        workspace: str,
+        hour: str,
+        number: int,
+        calls: Sequence[Record],
+        changed: Sequence[tuple[Record, Record]] = (),
+    ) -> None:
+        """`calls` are those of the hour's object `number` that no earlier one has, and `changed` those that have been
+        taken in, as they were, with what they are now. All objects before have been taken in.
+        """
         self._note(workspace, hour[:8])
-        rows: dict[Key, _Next] = {}
-        for dimensions, rollup in rollups(calls).items():
-            rows[rollup_key(workspace, hour, dimensions)] = _with_rollup(dimensions, number, rollup)
-        self._replace(rows)
-        self._take_in_sessions(workspace, hour, number, sessions(calls))
+        sums = dict(rollups(calls))
+        for dimensions, rollup in moves(changed).items():
+            sums[dimensions] = sums[dimensions] + rollup if dimensions in sums else rollup
+        self._replace(
+            {
+                rollup_key(workspace, hour, dimensions): _with_rollup(dimensions, number, rollup)
+                for dimensions, rollup in sums.items()
+            }
+        )
+        self._take_in_sessions(workspace, hour, number, calls, changed)
         self._replace({taken_key(workspace, hour): _at_least(number)})
 
     def rollups(self, workspace: str, family: Family, first: str, last: str) -> list[HourlyRollup]:
@@ -96,13 +111,15 @@ class Projections:
                 rollup_partition(workspace, day), f"{family}#{begin}#", f"{family}#{end}#{_LAST}"
             ):
                 row = from_rollup_item(content)
-                found.append(HourlyRollup(f"{day}{sk.split('#')[1]}", row.dimensions, row.rollup))
+                if row.rollup.records:  # else all of it has moved
+                    found.append(HourlyRollup(f"{day}{sk.split('#')[1]}", row.dimensions, row.rollup))
         return found
 
     def session(self, workspace: str, id: str) -> Session | None:
         key = session_key(workspace, id)
         found = self._store.get([key])
-        return from_session_item(found[key]).session if key in found else None
+        session = from_session_item(found[key]).session if key in found else None
+        return session if session is not None and session.calls else None
 
     def newest_sessions(
         self, workspace: str, application: str | None, *, limit: int, before: str | None = None
@@ -117,7 +134,8 @@ class Projections:
             contents = self._store.get(list(named.values())) if named else {}
             for first_id, key in named.items():
                 session = from_session_item(contents[key]).session if key in contents else None
-                if session is not None and session.first_id == first_id:  # else listed before an earlier call came
+                # else listed before an earlier call came, or all its calls went to another session
+                if session is not None and session.first_id == first_id and session.calls:
                     found.append(session)
             if len(listed) < wanted:
                 break
@@ -136,19 +154,26 @@ class Projections:
         self._store.replace([Replacement(mark, None, jsonbytes.dumps(workspace)) for mark in new])
         self._noted.update(new)
 
-    def _take_in_sessions(self, workspace: str, hour: str, number: int, found: Mapping[str, Session]) -> None:
+    def _take_in_sessions(
+        self,
+        workspace: str,
+        hour: str,
+        number: int,
+        calls: Sequence[Record],
+        changed: Sequence[tuple[Record, Record]],
+    ) -> None:
         """A session is listed under its first call before it says so: none is ever missing in the list."""
-        listed: dict[Key, Key] = {}
+        come = dict(sessions([*calls, *(new for old, new in changed if old.session_id != new.session_id)]))
+        same = [new for old, new in changed if old.session_id == new.session_id]
+        gone = [old for old, new in changed if old.session_id != new.session_id]
         rows: dict[Key, _Next] = {}
-        for id, session in found.items():
-            key = session_key(workspace, id)
-            rows[key] = _with_session(hour, number, session)
-            listed[key] = _list_key(workspace, session)
+        for id in come.keys() | {call.session_id for call in (*same, *gone) if call.session_id is not None}:
+            edits = [partial(_known_as, call=call) for call in _in(id, same)]
+            edits += [partial(_without, call=call) for call in _in(id, gone)]
+            rows[session_key(workspace, id)] = _with_session(hour, number, come.get(id), edits)
         before = {key: from_session_item(content).session for key, content in self._store.get(list(rows)).items()}
-        moved = [id for id, session in found.items() if _is_first(session, before.get(session_key(workspace, id)))]
-        self._store.replace(
-            [Replacement(listed[session_key(workspace, id)], None, jsonbytes.dumps(id)) for id in moved]
-        )
+        moved = [id for id, session in come.items() if _is_first(session, before.get(session_key(workspace, id)))]
+        self._store.replace([Replacement(_list_key(workspace, come[id]), None, jsonbytes.dumps(id)) for id in moved])
         self._replace(rows)
         self._store.replace(
             [
@@ -188,16 +213,32 @@ def _with_rollup(dimensions: Dimensions, number: int, rollup: Rollup) -> _Next:
     return next
 
 
-def _with_session(hour: str, number: int, session: Session) -> _Next:
+def _with_session(hour: str, number: int, come: Session | None, edits: Sequence[Callable[[Session], Session]]) -> _Next:
     def next(old: bytes | None) -> bytes | None:
         if old is None:
-            return to_session_item(SessionRow(session, {hour: number}))
+            return None if come is None else to_session_item(SessionRow(come, {hour: number}))
         row = from_session_item(old)
         if row.taken.get(hour, 0) >= number:
             return None
-        return to_session_item(SessionRow(row.session + session, {**row.taken, hour: number}))
+        session = row.session if come is None else row.session + come
+        for edit in edits:
+            session = edit(session)
+        return to_session_item(SessionRow(session, {**row.taken, hour: number}))
 
     return next
+
+
+def _in(session_id: str, calls: Sequence[Record]) -> list[Session]:
+    """Each call as a session of its own."""
+    return [sessions([call])[session_id] for call in calls if call.session_id == session_id]
+
+
+def _known_as(session: Session, call: Session) -> Session:
+    return session.of(call)
+
+
+def _without(session: Session, call: Session) -> Session:
+    return session.without(call)
 
 
 def _at_least(number: int) -> _Next:

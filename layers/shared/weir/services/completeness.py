@@ -120,7 +120,8 @@ class Completeness:
 
     def _checked(self, workspace: str, hour: str, found: Sequence[Record]) -> HourCheck:
         partition = Partition.at(workspace, start_of(hour))
-        archived = self._archive.holds(partition, [record.id for record in found])
+        held = self._archive.holds(partition, [record.id for record in found])
+        archived = frozenset(record.id for record in found if held.get(record.id, -1) >= record.revision)
         missing = tuple(sorted(record.id for record in found if record.id not in archived))
         objects = self._archive.objects(partition)
         rolled_up = not objects or self._projections.taken(workspace, hour) >= objects[-1]

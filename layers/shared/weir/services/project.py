@@ -61,13 +61,22 @@ class Projector:
         workspace, hour = partition.workspace, hour_text(partition)
         number = self._projections.taken(workspace, hour) + 1
         while (head := self._archive.head(partition, number)) is not None:
-            calls: dict[str, Record] = {}
-            for record in self._members(head.chain, known):  # of several revisions the first: all have the same sums
-                calls.setdefault(record.id, record)
-            for id in self._archive.holds(partition, list(calls), before=number):
-                del calls[id]
-            self._projections.take_in(workspace, hour, number, list(calls.values()))
+            latest: dict[str, Record] = {}
+            for record in self._members(head.chain, known):
+                if record.id not in latest or latest[record.id].revision < record.revision:
+                    latest[record.id] = record
+            held = self._archive.holds(partition, list(latest), before=number)
+            calls = [record for id, record in latest.items() if id not in held]
+            changed = [(self._before(partition, number, id), latest[id]) for id in latest if id in held]
+            newer = [(old, new) for old, new in changed if old.revision < new.revision]  # else it came out of order
+            self._projections.take_in(workspace, hour, number, calls, newer)
             number += 1
+
+    def _before(self, partition: Partition, number: int, id: str) -> Record:
+        found = self._archive.latest_before(partition, number, id)
+        if found is None:
+            raise Broken(f"{id} is gone from below {partition.key(number)}")
+        return _counted(found)
 
     def _members(self, chain: Chain, known: Mapping[MemberKey, Record]) -> list[Record]:
         keys = [(leaf.id, leaf.revision) for leaf in chain.leaves]
