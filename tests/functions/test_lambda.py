@@ -282,6 +282,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "portal",
         "projector",  # in test_projector.py
         "trace",
+        "portal-requests",
     }
 
 
@@ -299,6 +300,33 @@ def test_what_is_set_for_an_application_holds_for_a_completion(handlers: dict[st
     told = handlers["storage"](event("storage", httpMethod="GET", path="/config/init_sdk", body=None), None)
     (application,) = json.loads(body_of(told))["applications"]
     assert (application["id"], application["meta"]["model"]) == (1, "demo/echo")
+
+
+def test_stored_calls_are_listed_corrected_and_read_below_api_v1(handlers: dict[str, Handler]) -> None:
+    handlers["storage"](event("storage"), None)
+
+    listed = handlers["portal"](event("portal-requests"), None)
+
+    assert listed["statusCode"] == 200
+    found = json.loads(body_of(listed))
+    assert found["pagination"] == {"total": 1, "offset": 0, "limit": 10}
+    (row,) = found["data"]
+    assert row["response"]["choices"][0]["message"]["content"] == "Salü"
+    path = f"/api/v1/requests/{row['id']}"
+    correction = '{"message_content": "Hoi"}'
+    made = event("portal-requests", httpMethod="PUT", path=f"{path}/response", body=correction)
+    made |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+    assert handlers["portal"](made, None)["statusCode"] == 200
+    read = handlers["portal"]({**made, "httpMethod": "GET", "path": path, "body": None}, None)
+    whole = json.loads(body_of(read))["data"]
+    said = [whole[name]["choices"][0]["message"]["content"] for name in ("response", "corrected_response")]
+    assert said == ["Salü", "Hoi"]
+
+
+def test_what_the_portal_does_not_offer_it_says_itself(handlers: dict[str, Handler]) -> None:
+    asked = event("portal-requests", path="/api/v1/agents", queryStringParameters=None)
+    answer = handlers["portal"]({**asked, "multiValueQueryStringParameters": None}, None)
+    assert (answer["statusCode"], json.loads(body_of(answer))["error"]["status"]) == (501, 501)
 
 
 def test_a_tenants_key_made_here_opens_every_function_and_no_other_tenants_rows(handlers: dict[str, Handler]) -> None:

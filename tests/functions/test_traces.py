@@ -4,7 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -431,6 +431,31 @@ def test_a_span_of_a_call_that_went_through_weir_joins_its_record(
     )
     shown = caller.get(f"/api/request-logs/{id}").json()
     assert (shown["trace_unique_id"], shown["completion_message"]["role"]) == (TRACE, "assistant")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda id: {"gen_ai.response.id": f"chatcmpl-{id}"},
+        lambda id: {"openinference.span.kind": "LLM", "output.value": f'{{"id": "chatcmpl-{id}", "choices": []}}'},
+    ],
+    ids=["openllmetry", "openinference"],
+)
+def test_a_span_that_knows_only_the_answers_own_id_joins_its_record(
+    caller: Caller, runtime: Runtime, told: Callable[[str], dict[str, str]]
+) -> None:
+    id = complete(caller)
+    (before,) = kept(runtime)
+    send(caller, export(span(CHAT, {"gen_ai.request.model": "demo/echo", **told(id)}, name="openai.chat")))
+    (after,) = kept(runtime)
+    assert after == replace(before, trace_id=TRACE, span_id=CHAT, span_name="openai.chat", revision=1)
+
+
+def test_a_workflow_that_ends_with_an_answer_is_a_span_of_its_own(caller: Caller, runtime: Runtime) -> None:
+    id = complete(caller)
+    attributes = {"traceloop.span.kind": "workflow", "output.value": f'{{"id": "chatcmpl-{id}"}}'}
+    send(caller, export(span(ROOT, attributes), span(CHAT, {"gen_ai.response.id": "chatcmpl-of-another-gateway"})))
+    assert sorted(record.origin for record in kept(runtime)) == ["completion", "trace", "trace"]
 
 
 def test_what_a_call_said_of_itself_stays(caller: Caller, runtime: Runtime) -> None:

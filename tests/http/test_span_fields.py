@@ -411,6 +411,20 @@ def test_the_reason_for_the_end_may_stand_in_many_places(attributes: dict[str, A
     assert to_log(span(attributes, events=events)).raw_finish_reason == "length"
 
 
+def test_the_calls_that_an_answer_makes_are_the_logs_too() -> None:
+    parts = [{"type": "tool_call", "id": "call-1", "name": "weather", "arguments": {"city": "Bern"}}]
+    fields = log_fields(span({"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": parts}])}))
+    assert fields["tool_calls"] == fields["completion_message"]["tool_calls"] == [TOOL_CALL]
+
+
+def test_a_tool_in_the_conventions_own_form_is_shown_in_chat_completions() -> None:
+    """OpenLLMetry 0.62 writes a function's members beside its type (opentelemetry-instrumentation-openai)."""
+    function: Any = TOOL["function"]
+    flat, other = {"type": "function", **function}, {"type": "web_search"}
+    fields = log_fields(span({"gen_ai.tool.definitions": json.dumps([flat, other])}))
+    assert fields["tools"] == [TOOL, other]
+
+
 def test_attributes_go_before_events() -> None:
     attributes = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}
     fields = log_fields(span(attributes, events=[{"name": "gen_ai.user.message", "attributes": {"content": "?"}}]))

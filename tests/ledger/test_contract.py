@@ -345,7 +345,15 @@ def test_a_window_holds_its_first_id_and_not_its_last(
     assert [item.id for item in records.newest(workspace, limit=2, before=before, since=since)] == expected[:2]
 
 
-ANNOTATION = Annotation(note="checked", positive_feedback=True, custom_identifier="c", metadata={"b": 2, "c": "3"})
+CORRECTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ANNOTATION = Annotation(
+    note="checked",
+    positive_feedback=True,
+    custom_identifier="c",
+    corrected_at=CORRECTED,
+    session_review={"feedback": 1},
+    metadata={"b": 2, "c": "3"},
+)
 PLACE_IN_A_TRACE: dict[str, Any] = {
     "session_id": "session",
     "customer_identifier": "customer",
@@ -365,6 +373,8 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
         note="checked",
         positive_feedback=True,
         custom_identifier="c",
+        corrected_at=CORRECTED,
+        session_review={"feedback": 1},
         metadata={"a": 1, "b": 2, "c": "3"},
         revision=1,
     )
@@ -395,7 +405,13 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
     expected = replace(
-        entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
+        entry.record,
+        positive_feedback=True,
+        custom_identifier="c",
+        corrected_at=CORRECTED,
+        session_review={"feedback": 1},
+        metadata={"c": "3", "d": 4},
+        revision=2,
     )
     assert changed == expected
     again = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"d": 4}))

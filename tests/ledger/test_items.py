@@ -78,6 +78,8 @@ FULLEST = Record(
     note="checked",
     positive_feedback=False,
     writer="abcdefgh:7",
+    corrected_at=datetime(2026, 1, 2, 0, 0, 0, 456_000, UTC),
+    session_review={"feedback": 2},
     revision=2,
 )
 

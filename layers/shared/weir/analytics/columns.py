@@ -65,6 +65,8 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("note", TEXT),
     ("positive_feedback", TRUTH),
     ("writer", TEXT),
+    ("corrected_at", WHOLE),
+    ("session_review", TEXT),
     ("metadata", TEXT),
     ("warnings", f"array<{TEXT}>"),
     ("request", TEXT),

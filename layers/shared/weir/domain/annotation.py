@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ class Annotation:
     workflow_name: str | _Unchanged | None = UNCHANGED
     client_first_token_ms: float | _Unchanged | None = UNCHANGED
     client_latency_ms: float | _Unchanged | None = UNCHANGED
+    corrected_at: datetime | _Unchanged = UNCHANGED
+    session_review: Mapping[str, Any] | _Unchanged = UNCHANGED
     metadata: Mapping[str, Any] = NOTHING
 
 

@@ -8,6 +8,7 @@
     |- Unauthorized              no key, a wrong key, or a key without the scope
     |- NotFound                  no such record
     |- Conflict                  the same id with another content
+    |- NotOffered                an operation of another vendor's API that Weir does not have
     |- LedgerUnavailable         the record could not be made durable
     `- ProviderError             the provider did not give an answer we can use
        |- ProviderRejected       it refused the request (4xx)
@@ -72,6 +73,10 @@ class NotFound(WeirError):
 
 class Conflict(WeirError):
     """The id is taken by something else."""
+
+
+class NotOffered(WeirError):
+    """The callers' clients know such an operation, and Weir does not offer it."""
 
 
 class LedgerUnavailable(WeirError):

@@ -53,7 +53,9 @@ class Record:
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
     `note`, `positive_feedback` and `custom_identifier` later, add the client's own times, which include the way here
-    and back, and give the call its place in a trace; the rest stays as it was. `revision` counts those changes.
+    and back, and give the call its place in a trace; the rest stays as it was. So does the answer: a correction lies
+    beside it, since `corrected_at`. `session_review` is what was said of the session, on its first record. `revision`
+    counts those changes.
 
     `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
     a number that nobody finds is a call that was accepted and not kept.
@@ -107,6 +109,8 @@ class Record:
     note: str | None = None
     positive_feedback: bool | None = None
     writer: str | None = None
+    corrected_at: datetime | None = None
+    session_review: Mapping[str, Any] = NOTHING
     revision: int = 0
 
     @property
@@ -121,7 +125,7 @@ class Record:
             return self.tokens_per_second
         if self.claimed_usage is None or not self.latency_ms:
             return None
-        return self.claimed_usage.completion / (self.latency_ms / 1000)
+        return self.claimed_usage.completion * 1000 / self.latency_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from weir.domain.errors import (
     LedgerUnavailable,
     ModelUnknown,
     NotFound,
+    NotOffered,
     ProviderError,
     ProviderTimeout,
     RequestInvalid,
@@ -39,6 +40,8 @@ def status_of(error: WeirError) -> int:
             return 403 if forbidden else 401
         case Conflict():
             return 409
+        case NotOffered():
+            return 501
         case LedgerUnavailable():
             return 503
         case ProviderTimeout(status=408):

@@ -63,6 +63,7 @@ NAMES: Mapping[str, Names] = {
     "prompt_id": ("prompt.id", "traceloop.prompt.key"),
     "prompt_name": ("gen_ai.prompt.name",),
     "gateway_log_id": _ours("gateway.log_id"),
+    "answer_id": ("gen_ai.response.id",),
     "error_message": ("error.message", "exception.message"),
     "error_code": ("error.type", "exception.type"),
 }

@@ -7,7 +7,9 @@ from typing import Any
 
 from weir.domain.annotation import METADATA_KEYS_LIMIT
 from weir.domain.completion import NOTHING
+from weir.domain.ids import is_uuid7
 from weir.domain.record import Environment, Record
+from weir.http.chat_reply import ANSWER_PREFIX
 from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, validated
 from weir.http.request_logs import LogFields, to_record
 from weir.http.span_conventions import (
@@ -97,8 +99,23 @@ def to_log(span: Document) -> SpanLog:
         user_id=_name(attributes, NAMES["user_id"]),
         application=_name(_attributes(span.get("resource", {})), APPLICATION),
         raw_finish_reason=finish_reason,
-        gateway_log_id=_name(attributes, NAMES["gateway_log_id"]),
+        gateway_log_id=_name(attributes, NAMES["gateway_log_id"]) or _answered_by_weir(attributes, fields["log_type"]),
     )
+
+
+def _answered_by_weir(attributes: Attributes, log_type: str) -> str | None:
+    """The id of a completion that is in the id of its answer, for tracers that leave the headers of an answer alone.
+
+    OpenLLMetry keeps that id as an attribute, OpenInference the whole answer as a text.
+    """
+    if log_type in SUMS:
+        return None
+    answer = parsed(next((attributes[name] for name in OUTPUT if name in attributes), None))
+    id = _name(attributes, NAMES["answer_id"]) or (answer.get("id") if isinstance(answer, dict) else None)
+    if not isinstance(id, str) or not id.startswith(ANSWER_PREFIX):
+        return None
+    log_id = id.removeprefix(ANSWER_PREFIX)
+    return log_id if is_uuid7(log_id) else None
 
 
 def span_record(
@@ -159,6 +176,7 @@ def _read(span: Document) -> tuple[dict[str, Any], str | None]:
     ]
     if answers:
         fields["completion_message"] = answers[0]
+        fields["tool_calls"] = answers[0].get("tool_calls")
     if len(answers) > 1:
         fields["completion_messages"] = answers
     prompt = parsed(attributes.get("respan.prompt"))

@@ -266,11 +266,18 @@ def _event_message(attributes: Attributes, role: str) -> Message:
 def _tools(attributes: Attributes) -> list[dict[str, Any]]:
     for name in TOOLS:
         if isinstance(found := parsed(attributes.get(name)), list):
-            return [tool for tool in found if isinstance(tool, dict)]
+            return [_defined(tool) for tool in found if isinstance(tool, dict)]
     for prefix in INDEXED_TOOLS:
         if nodes := tree(attributes, prefix):
             return [_tool(node) for node in nodes]
     return []
+
+
+def _defined(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """The conventions have a function's members beside its type, Chat Completions has them below `function`."""
+    if tool.get("type") != "function" or "function" in tool:
+        return dict(tool)
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
 
 
 def _tool(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     newest of an intent      index intent: intent = <workspace>#<application>#<intent>#<shard>, sk; the same
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
+                                                                            an intent group's is g#<name>
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
     what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
@@ -57,6 +58,7 @@ the payload that came with it.
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
+    corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
 """
 
@@ -158,6 +160,10 @@ def intent_key(application: str, intent: str) -> str:
     return f"i#{_quoted(application)}#{_quoted(intent)}"
 
 
+def intent_group_key(name: str) -> str:
+    return f"g#{_quoted(name)}"
+
+
 def api_key(id: str) -> Key:
     """Not below a workspace: a caller who shows a key has not said whose it is."""
     return Key(f"#key#{_quoted(id)}", "a")
@@ -236,10 +242,18 @@ def hour_of(id: str) -> str:
 
 
 def payload_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.json.gz"
+
+
+def correction_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.corrected.json.gz"
+
+
+def _blob(workspace: str, id: str) -> str:
     folder = _quoted(workspace)
     if folder in (".", ".."):  # as a folder it would be another one
         folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+    return f"payloads/{folder}/{day_of(id)}/{id}"
 
 
 def archive_folder(workspace: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
+    from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
 """The workspace of the key in WEIR_API_KEY."""
@@ -169,6 +170,16 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+
+
+def offered_models(runtime: Runtime) -> "OfferedModels":
+    """The models of this installation's providers, asked through a client of its own."""
+    from weir.providers.models import ModelList
+    from weir.providers.registry import Registry
+    from weir.services.offered_models import OfferedModels
+
+    registry = Registry.from_environ(runtime.environ)
+    return OfferedModels(ModelList(registry, open_client(runtime.settings), time.monotonic))
 
 
 def open_client(settings: Settings) -> "ProviderClient":

@@ -52,7 +52,7 @@ class Reports:
         return Response(jsonbytes.dumps(completeness_body(found)), media_type="application/json")
 
 
-def mount_reports(app: FastAPI, runtime: Runtime) -> None:
+def mount(app: FastAPI, runtime: Runtime) -> None:
     reports = Reports(runtime)
     route(
         app,
