@@ -44,7 +44,7 @@ def _lag(projection: Projection, workspace: str, at: datetime) -> Finding:
         if oldest is None:
             return Finding("projection", "ok", "nothing waits")
         age = max(at - instant_of(oldest), timedelta())
-        says = f"{projection.feed.pending()} changes wait, the oldest for {age.total_seconds():.0f} s"
+        says = f"changes that wait: {projection.feed.pending()}, the oldest for {age.total_seconds():.0f} s"
         return Finding("projection", "note" if age > _SLOW else "ok", f"{says}; weir dev projects them")
     until, late = CheckedSettlement(projection.projections.store).read(workspace)
     if until is None:
