@@ -75,6 +75,12 @@ def test_runs_and_what_is_archived_are_told() -> None:
     }
 
 
+def test_what_was_erased_leaves_no_gap() -> None:
+    one, two, three = numbered(1), numbered(2), numbered(3)
+    found = stored([one, three], frozenset(), erased=[two])
+    assert found == {"shop": Stored(2, 0, {"w": (Run(1, 3, one.id, three.id),)})}
+
+
 def test_a_check_is_read_as_it_was_written() -> None:
     found = HourCheck(AT_NOON, NOON, False, stored([numbered(1), numbered(3)], frozenset()), (numbered(1).id,))
     assert from_check_item(to_check_item(found)) == found

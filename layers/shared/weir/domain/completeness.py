@@ -73,17 +73,23 @@ class HourReport:
         return (kept.records if kept is not None else 0) + lost
 
 
-def stored(records: Iterable[Record], archived: frozenset[str]) -> Mapping[str | None, Stored]:
+def stored(
+    records: Iterable[Record], archived: frozenset[str], erased: Iterable[Record] = ()
+) -> Mapping[str | None, Stored]:
+    """The numbers of what was `erased` are accounted for, too."""
     groups: dict[str | None, list[Record]] = {}
     for record in records:
         groups.setdefault(record.application, []).append(record)
+    gone: dict[str | None, list[Record]] = {}
+    for record in erased:
+        gone.setdefault(record.application, []).append(record)
     return {
         application: Stored(
-            records=len(found),
-            archived=sum(record.id in archived for record in found),
-            runs=_runs(found),
+            records=len(groups.get(application, ())),
+            archived=sum(record.id in archived for record in groups.get(application, ())),
+            runs=_runs([*groups.get(application, ()), *gone.get(application, ())]),
         )
-        for application, found in groups.items()
+        for application in {**groups, **gone}
     }
 
 

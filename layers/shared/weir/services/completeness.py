@@ -129,9 +129,13 @@ class Completeness:
             hour=hour,
             checked_at=self._now(),
             settled=not missing and rolled_up,
-            applications=stored(found, archived),
+            applications=stored(found, archived, self._erased(partition)),
             not_archived=missing[:MOST_IDS],
         )
+
+    def _erased(self, partition: Partition) -> list[Record]:
+        found = (self._archive.member(partition.workspace, id) for id in self._archive.erased(partition))
+        return [member.record for member in found if member is not None]
 
     def _kept(self, workspace: str, first: str, last: str) -> dict[str, HourCheck]:
         found = {}
