@@ -15,7 +15,7 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics bench corpus conformance engines clean
+.PHONY: help dev test check format lock prices docs analytics bench corpus conformance cost engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENT
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
+
+cost: $(VENV)/.test ## dollars for a million kept calls on AWS, from counted units
+	@$(BIN)/python -m infra.cost
 
 corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
 	@$(BIN)/python infra/corpus.py

@@ -18,6 +18,7 @@ from weir.ledger.sqlite import SQLiteRecordStore
 from weir.runtime.bootstrap import Runtime, bootstrap
 from weir.runtime.local_projection import LocalProjection
 from weir.runtime.projection import local_feed, open_projection
+from weir.runtime.upkeep import Upkeep
 
 
 def build(runtime: Runtime) -> FastAPI:
@@ -57,7 +58,9 @@ def _serving(runtime: Runtime) -> FastAPI:
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
         projection = start_projection(runtime)
+        upkeep = asyncio.create_task(Upkeep(runtime.ledger, runtime.settings.retention).run_for_ever())
         yield
+        upkeep.cancel()
         if projection is not None:
             await asyncio.to_thread(projection.close)
         runtime.ledger.close()

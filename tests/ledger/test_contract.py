@@ -269,6 +269,8 @@ def test_a_broken_engine_is_unavailable_and_nothing_else(engine: Engine, records
             records.get("main", entry.record.id)
         with pytest.raises(LedgerUnavailable):
             records.newest("main", limit=10)
+        with pytest.raises(LedgerUnavailable):
+            records.delete("main", entry.record.id)
     assert records.get("main", "order-1") == entry
 
 
@@ -424,6 +426,55 @@ def test_what_is_not_there_is_not_annotated(records: RecordStore, workspace: str
     keep(records, entry)
     assert records.annotate(workspace, id, ANNOTATION) is None
     assert records.newest("main", limit=10) == (entry.record,)
+
+
+def test_what_is_deleted_is_gone_from_everywhere(records: RecordStore) -> None:
+    gone = replace(record(random=1, caller_id="order-1"), session_id="s", customer_identifier="c", application="a")
+    entries = [
+        Entry(replace(gone, intent="i"), b"gone"),
+        Entry(record(random=2, caller_id="order-2"), b"stays"),
+        Entry(record(random=3), blob_key="payloads/main/20260301/x.json.gz"),
+    ]
+    keep(records, *entries)
+    assert [records.delete("main", entry.record.id) for entry in (entries[0], entries[2])] == [True, True]
+    assert records.newest("main", limit=10) == (entries[1].record,)
+    assert [records.get("main", id) for id in (gone.id, "order-1", entries[2].record.id)] == [None, None, None]
+    assert records.of_session("main", "s", limit=10) == ()
+    assert records.of_customer("main", "c", limit=10) == ()
+    assert records.of_intent("main", "a", "i", limit=10) == ()
+    assert records.get("main", "order-2") == entries[1]
+    again = Entry(record(random=4, caller_id="order-1"), b"again")
+    assert keep(records, again) == [Kept(again.record.id, new=True)]
+    assert records.get("main", "order-1") == again
+
+
+@pytest.mark.parametrize(("workspace", "id"), [("main", "order-1"), ("other", None), ("main", uuid7(NOON, 9))])
+def test_only_an_id_of_ours_is_deleted(records: RecordStore, workspace: str, id: str | None) -> None:
+    entry = Entry(record(caller_id="order-1"), b"content")
+    keep(records, entry)
+    assert not records.delete(workspace, id or entry.record.id)
+    assert records.get("main", "order-1") == entry
+
+
+def test_the_claim_of_another_record_outlives_the_deleted_one(records: RecordStore) -> None:
+    first, second = Entry(record(random=1, caller_id="order-1"), b"1"), Entry(record(random=2), b"2")
+    keep(records, first, second)
+    assert records.claim("main", "order-1", second.record.id, instead_of=first.record.id) == second.record.id
+    assert records.delete("main", first.record.id)
+    assert records.get("main", "order-1") == second
+
+
+def test_what_a_dead_attempt_left_is_deleted_too(engine: Engine, records: RecordStore) -> None:
+    died = Entry(record(caller_id="order-1"), b"died")
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, died)
+    again = Entry(record(random=2, caller_id="order-1"), b"again")
+    (kept,) = keep(records, again)
+    assert records.delete("main", kept.id)
+    assert not records.delete("main", kept.id)
+    assert records.get("main", "order-1") is None
+    (anew,) = keep(records, Entry(record(random=3, caller_id="order-1"), b"anew"))
+    assert anew == Kept(uuid7(NOON, 3), new=True)
 
 
 def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:

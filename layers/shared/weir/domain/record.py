@@ -134,8 +134,13 @@ class Payload:
 
     `request` is the caller's body and `response` the answer it got or reported, both JSON texts in the caller's
     dialect. `reply` are the provider's own bytes as far as they came; None where Weir did not make the call.
+    `expired`: it has been kept as long as it was to be, and nothing of it is left.
     """
 
     request: bytes
     response: bytes | None = None
     reply: bytes | None = None
+    expired: bool = False
+
+
+EXPIRED = Payload(b"{}", expired=True)

@@ -5,17 +5,19 @@ its payload. Whatever is missing after a crash, a record that can be read has al
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
+from weir.domain.retention import FOR_EVER, Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
 from weir.ledger.dynamodb_queries import Attributes, Queries, key_attributes
@@ -48,6 +50,13 @@ _PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Before each attempt at the keys that a batch read left unprocessed (botocore retries whole requests only), and at a
 record that somebody else has changed in the meantime."""
 
+_WHOLE_ITEM = 390_000
+"""Bytes; DynamoDB takes 400 KB."""
+
+_NO_LATER = timedelta()
+_REST_LATER = timedelta(days=7)
+"""DynamoDB deletes within a few days, and each item by itself: a record's rest must not go before the record."""
+
 _Item = dict[str, Mapping[str, Any]]
 
 
@@ -63,6 +72,7 @@ class DynamoDBRecordStore:
         *,
         shards: int = 1,
         indexes: frozenset[Index] = INDEXES,
+        retention: Retention = FOR_EVER,
         writers: int = _WRITERS,
         now: Callable[[], datetime] = _now,
     ) -> None:
@@ -72,6 +82,7 @@ class DynamoDBRecordStore:
         self._shards = shards
         self._indexes = indexes
         self._now = now
+        self._retention = retention
         self._queries = Queries(client, table, shards)
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
@@ -186,6 +197,50 @@ class DynamoDBRecordStore:
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
 
+    def delete(self, workspace: str, id: str) -> bool:
+        keys = self._keys(workspace, id)
+        if not keys:
+            return False
+        with aws.refused_as("The ledger cannot be written."):
+            for pause in _PAUSES_S:
+                time.sleep(pause)
+                found = self._read(*keys)
+                entry = self._entry(workspace, id, found)
+                gone, claims = {keys[0], *self._queries.begin_with(keys[1])}, set[Key]()
+                if entry is not None:
+                    gone.add(self._payload_key(workspace, found[keys[0]]))
+                    claims = self._claims(workspace, id, entry.record.caller_id)
+                if self._delete_all(gone, claims, id):
+                    return entry is not None
+        raise LedgerUnavailable("Too many change the record at once.")
+
+    def _claims(self, workspace: str, id: str, caller_id: str | None) -> set[Key]:
+        """The key of the caller's id, if it stands for this record."""
+        if caller_id is None:
+            return set()
+        claim = caller_key(workspace, caller_id)
+        found = self._read(claim)
+        return {claim} if claim in found and found[claim]["id"]["S"] == id else set()
+
+    def _delete_all(self, keys: set[Key], claims: set[Key], id: str) -> bool:
+        """In one transaction: a record without the rest beside it would spoil the lists that it is in.
+
+        False when a claim stands for another record by now; then nothing is deleted.
+        """
+        theirs = {"ConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": {"S": id}}}
+        deletes = [
+            {"Delete": {"TableName": self._table, "Key": key_attributes(key), **(theirs if key in claims else {})}}
+            for key in sorted(keys | claims)
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=deletes)
+        except self._client.exceptions.TransactionCanceledException:
+            return False
+        return True
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        return 0  # DynamoDB does it, within a few days of an item's `expires_at`
+
     def totals(
         self,
         workspace: str,
@@ -233,19 +288,36 @@ class DynamoDBRecordStore:
             item["blob_key"] = {"S": entry.blob_key}
         if payload_id is not None:
             item["payload_id"] = {"S": payload_id}
-        parts = split(record, _room(item))
+        item |= self._expiry(record.workspace, record.id, "records")
+        parts = split(record, self._room(record.workspace, item))
         beside: _Item = key_attributes(payload_key(record.workspace, record.id, self._shards, payload_id))
         if entry.inline is not None:
             beside["content"] = {"B": entry.inline}
         if parts.rest is not None:
             beside["rest"] = {"B": parts.rest}
+        if len(beside) > len(Key._fields):
+            beside |= self._expiry(record.workspace, record.id, "payloads", _REST_LATER if parts.rest else _NO_LATER)
         return beside, {**item, "item": {"S": parts.item}}
 
     def _claim(self, workspace: str, caller_id: str, id: str, instead_of: str | None = None) -> str:
         """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
-        item = {**key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}}
+        item = {
+            **key_attributes(caller_key(workspace, caller_id)),
+            "id": {"S": id},
+            **self._expiry(workspace, id, "records"),
+        }
         there = self._put(item, instead_of)
         return id if there is None else str(there["id"]["S"])
+
+    def _room(self, workspace: str, place: Attributes) -> int:
+        """Bytes that an item has left for the record itself: all of it where the rest would expire with the payload."""
+        days = (self._retention.days(workspace, "payloads"), self._retention.days(workspace, "records"))
+        largest = LARGEST_ITEM if days[0] == days[1] else _WHOLE_ITEM
+        return largest - size(place) - len("item")
+
+    def _expiry(self, workspace: str, id: str, clock: Clock, later: timedelta = _NO_LATER) -> Attributes:
+        expires = self._retention.expires(workspace, clock, instant_of(id))
+        return {} if expires is None else {"expires_at": {"N": str(math.ceil((expires + later).timestamp()))}}
 
     def _mark_day(self, record: Record) -> None:
         mark = Key(days_partition(record.workspace), day_of(record.id))
@@ -290,7 +362,7 @@ class DynamoDBRecordStore:
     def _replace(self, old: Attributes, old_rest: bytes | None, record: Record) -> bool:
         """False when the item is not `old` any more."""
         place = {name: value for name, value in old.items() if name != "item"}
-        item, rest = split(record, _room(place))
+        item, rest = split(record, self._room(record.workspace, place))
         change = {
             "TableName": self._table,
             "Key": {"pk": old["pk"], "sk": old["sk"]},
@@ -411,14 +483,14 @@ class DynamoDBRecordStore:
         raise LedgerUnavailable("The ledger is too busy to be read.")
 
 
-def _room(place: Attributes) -> int:
-    """Bytes that an item has left for the record itself."""
-    return LARGEST_ITEM - size(place) - len("item")
-
-
 def open_dynamodb(
-    table: str, *, shards: int = 1, indexes: frozenset[Index] = INDEXES, writers: int = _WRITERS
+    table: str,
+    *,
+    shards: int = 1,
+    indexes: frozenset[Index] = INDEXES,
+    retention: Retention = FOR_EVER,
+    writers: int = _WRITERS,
 ) -> DynamoDBRecordStore:
-    """`shards` is fixed for the life of the table, see keys.py."""
+    """`shards` is fixed for the life of the table, see keys.py. `retention` holds for what is put from now on."""
     client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
-    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, writers=writers)
+    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, retention=retention, writers=writers)

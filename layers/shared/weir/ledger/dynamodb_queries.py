@@ -41,6 +41,17 @@ class Queries:
         for item in self._items(self._descending(condition, values, _DAYS_A_PAGE)):
             yield item["sk"]["S"]
 
+    def begin_with(self, key: Key) -> Iterator[Key]:
+        """The keys of a partition whose sort key begins like that of `key`."""
+        query = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+            "ExpressionAttributeValues": {":pk": {"S": key.pk}, ":sk": {"S": key.sk}},
+            "ProjectionExpression": "pk, sk",
+            "ConsistentRead": True,
+        }
+        return (Key(item["pk"]["S"], item["sk"]["S"]) for item in self._items(query))
+
     def newest_of_day(
         self, workspace: str, day: str, limit: int, before: str | None, since: str | None
     ) -> Iterator[Attributes]:

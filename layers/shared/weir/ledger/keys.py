@@ -60,6 +60,8 @@ Blob keys (S3, or files below the data directory):
     large payload            payloads/<workspace>/<day>/<id>.json.gz
     corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
+    spill                    spill/<workspace>/records/<id>.json.gz, and callers/c=<caller's id> (spill.py)
+    seals of the archive     seals/workspace=<workspace>/<n, 8 digits>.json.gz
 """
 
 import hashlib
@@ -241,23 +243,51 @@ def hour_of(id: str) -> str:
     return instant_of(id).strftime("%Y%m%d%H")
 
 
+PAYLOADS = "payloads/"
+
+
+def payload_folder(workspace: str) -> str:
+    return f"{PAYLOADS}{_folder(workspace)}/"
+
+
 def payload_blob_key(workspace: str, id: str) -> str:
-    return f"{_blob(workspace, id)}.json.gz"
+    return f"{payload_folder(workspace)}{day_of(id)}/{id}.json.gz"
 
 
 def correction_blob_key(workspace: str, id: str) -> str:
-    return f"{_blob(workspace, id)}.corrected.json.gz"
+    return f"{payload_folder(workspace)}{day_of(id)}/{id}.corrected.json.gz"
 
 
-def _blob(workspace: str, id: str) -> str:
-    folder = _quoted(workspace)
-    if folder in (".", ".."):  # as a folder it would be another one
-        folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}"
+SPILL = "spill/"
+
+
+def spill_folder(workspace: str) -> str:
+    return f"{SPILL}{_folder(workspace)}/"
+
+
+def spilled_record_key(workspace: str, id: str) -> str:
+    return f"{spill_folder(workspace)}records/{id}.json.gz"
+
+
+def spilled_caller_key(workspace: str, caller_id: str) -> str:
+    return f"{spill_folder(workspace)}callers/c={_quoted(caller_id)}"
+
+
+ARCHIVE = "archive/workspace="
+"""What the keys of all workspaces' archives begin with."""
 
 
 def archive_folder(workspace: str) -> str:
-    return f"archive/workspace={_quoted(workspace)}/"
+    return f"{ARCHIVE}{_quoted(workspace)}/"
+
+
+def seals_folder(workspace: str) -> str:
+    return f"seals/workspace={_quoted(workspace)}/"
+
+
+def _folder(workspace: str) -> str:
+    folder = _quoted(workspace)
+    return folder.replace(".", "%2E") if folder in (".", "..") else folder  # as folders they would be others
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,7 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from weir.domain.annotation import Annotation
 from weir.domain.api_key import ApiKey
 from weir.domain.record import Environment, Record
+from weir.domain.retention import Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.keys import Key
 
@@ -108,6 +109,21 @@ class RecordStore(Protocol):
 
         Durable when it returns. Of two annotations at once neither is lost; a field that both name has the value of
         the later. Raises RequestInvalid when the record may not hold that, LedgerUnavailable when the engine refuses.
+        """
+        ...
+
+    def delete(self, workspace: str, id: str) -> bool:
+        """Delete the record of that id of ours, its payload where that lies beside it, and what its caller's id claims.
+
+        False when there is no such record; what an attempt at one has left there is deleted all the same. Durable when
+        it returns, and all at once. Raises LedgerUnavailable.
+        """
+        ...
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Delete records and payloads whose time is over, until `go_on` says no. How many.
+
+        An engine that does so by itself says 0: it goes by the retention that it was opened with.
         """
         ...
 

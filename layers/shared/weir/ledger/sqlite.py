@@ -9,9 +9,10 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,9 @@ from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.ids import instant_of
+from weir.domain.ids import instant_of, milliseconds, uuid7
 from weir.domain.record import Environment, Record
+from weir.domain.retention import Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
 from weir.ledger.keys import INDEXES, Index, require_index
@@ -81,6 +83,7 @@ GROUP BY key
 
 Costs are summed as whole trillionths of a dollar: exactly up to 9,007 dollars, and beyond off by less than one a row.
 """
+_EXPIRED_AT_ONCE = 200
 _LARGEST_BATCH = 512
 _COST_PLACES = 12
 """As many as _TOTALS multiplies by."""
@@ -179,6 +182,24 @@ class SQLiteRecordStore:
                 return record
         return None
 
+    def delete(self, workspace: str, id: str) -> bool:
+        deleted: Future[bool] = self.write(partial(_delete, workspace=workspace, id=id))
+        return deleted.result()
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        expired = 0
+        for workspace in self._workspaces():
+            for clock, expire in _EXPIRIES:
+                days = retention.days(workspace, clock)
+                if days is None:
+                    continue
+                before = uuid7(milliseconds(now - timedelta(days=days)), 0)
+                some = _EXPIRED_AT_ONCE
+                while go_on() and some == _EXPIRED_AT_ONCE:
+                    some = self.write(partial(expire, workspace=workspace, before=before)).result()
+                    expired += some
+        return expired
+
     def totals(
         self,
         workspace: str,
@@ -213,6 +234,14 @@ class SQLiteRecordStore:
             record.application if "intent" in self._indexes else None,
             record.intent if "intent" in self._indexes else None,
         )
+
+    def _workspaces(self) -> Iterator[str]:
+        """One look in the index for each."""
+        ((workspace,),) = self.read("SELECT min(workspace) FROM records", {})
+        while workspace is not None:
+            yield workspace
+            sql = "SELECT min(workspace) FROM records WHERE workspace > :workspace"
+            ((workspace,),) = self.read(sql, {"workspace": workspace})
 
     def write(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
         """`apply` in a transaction with whatever else is to be written; it raises nothing but sqlite3's errors."""
@@ -324,6 +353,42 @@ def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes
     if changed.rowcount:
         connection.execute(_CHANGED, (workspace, id))
     return bool(changed.rowcount)
+
+
+def _delete(connection: sqlite3.Connection, workspace: str, id: str) -> bool:
+    key = (workspace, id)
+    row = connection.execute("SELECT item FROM records WHERE workspace = ? AND id = ?", key).fetchone()
+    connection.execute("DELETE FROM payloads WHERE workspace = ? AND id = ?", key)
+    if row is None:
+        return False
+    caller_id = from_item(row[0]).caller_id
+    if caller_id is not None:
+        _claim(connection, workspace, caller_id, None, instead_of=id)
+    connection.execute("DELETE FROM records WHERE workspace = ? AND id = ?", key)
+    return True
+
+
+def _expire_records(connection: sqlite3.Connection, workspace: str, before: str) -> int:
+    """With their payloads and claims; a few at once, because everybody waits for it."""
+    ids = connection.execute(
+        "SELECT id FROM records WHERE workspace = ? AND id < ? ORDER BY id LIMIT ?",
+        (workspace, before, _EXPIRED_AT_ONCE),
+    ).fetchall()
+    for (id,) in ids:
+        _delete(connection, workspace, id)
+    return len(ids)
+
+
+def _expire_payloads(connection: sqlite3.Connection, workspace: str, before: str) -> int:
+    deleted = connection.execute(
+        """DELETE FROM payloads WHERE workspace = :workspace AND id IN
+           (SELECT id FROM payloads WHERE workspace = :workspace AND id < :before ORDER BY id LIMIT :limit)""",
+        {"workspace": workspace, "before": before, "limit": _EXPIRED_AT_ONCE},
+    )
+    return deleted.rowcount
+
+
+_EXPIRIES: tuple[tuple[Clock, Callable[..., int]], ...] = (("records", _expire_records), ("payloads", _expire_payloads))
 
 
 def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:

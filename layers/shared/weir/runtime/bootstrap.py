@@ -15,14 +15,16 @@ from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.ledger.numbering import Numbering
-from weir.ledger.ports import KeyStore
+from weir.ledger.ports import BlobStore, KeyStore
 from weir.ledger.projections import Projections
+from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
 
 if TYPE_CHECKING:
+    from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
@@ -109,6 +111,10 @@ def open_key_store(settings: Settings) -> KeyStore:
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
 
 
+def open_ledger(settings: Settings) -> Ledger:
+    return open_stores(settings).ledger
+
+
 class Stores(NamedTuple):
     ledger: Ledger
     configurations: Configurations
@@ -131,12 +137,22 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         from weir.ledger.s3 import open_s3
         from weir.ledger.settlement import CheckedSettlement
 
-        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
+        records = open_dynamodb(
+            settings.table, shards=settings.shards, indexes=settings.indexes, retention=settings.retention
+        )
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
         derived = DynamoDBProjectionStore(records.client, settings.table)
         projections = Projections(derived, CheckedSettlement(derived))
-        ledger = Ledger(records, open_s3(settings.bucket), level=payloads.SMALL, numbering=numbering)
+        blobs = open_s3(settings.bucket)
+        ledger = Ledger(
+            records,
+            blobs,
+            level=payloads.SMALL,
+            spill=Spill(blobs),
+            retention=settings.retention,
+            numbering=numbering,
+        )
         return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
@@ -145,10 +161,29 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
     from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
-    local, blobs = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
-    projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, blobs))
-    ledger = Ledger(local, blobs, numbering=numbering)
+    local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
+    projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
+    ledger = Ledger(local, files, spill=Spill(files), retention=settings.retention, numbering=numbering)
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    if settings.engine == "dynamodb":
+        if settings.bucket is None:
+            raise SettingsInvalid("WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger.s3 import open_s3
+
+        return open_s3(settings.bucket)
+    return FileBlobStore(settings.data_dir / "blobs")
+
+
+def open_archive(blobs: BlobStore) -> "Archive":
+    """What is put into an hour that the scheduled seals no longer look at is sealed at once."""
+    from weir.ledger.archive import Archive
+    from weir.ledger.seals import Seals
+    from weir.services.seal import seal_late
+
+    return Archive(blobs, nonce=lambda: secrets.token_hex(16), after_put=seal_late(Seals(blobs), now))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from weir.domain.errors import LedgerUnavailable
+from weir.ledger.spill import Spill
 from weir.providers.catalog import Provider, vertex_place
 from weir.providers.features import Format, formats
 from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
-from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_stores
+from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_blobs, open_stores
 from weir.runtime.doctor_ledger import ledger_findings
 from weir.runtime.finding import Finding
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -124,6 +125,7 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     """Reads the newest record, as any reader does, and how far the projector is."""
     if settings.engine == "sqlite" and not (settings.data_dir / "ledger.sqlite").exists():
         yield Finding("WEIR_ENGINE", "ok", "sqlite; there is no ledger yet")
+        yield _backlog(settings)
         return
     try:
         found = _read_aws(settings) if settings.engine == "dynamodb" else _read(settings)
@@ -132,7 +134,20 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         yield Finding("WEIR_ENGINE", "wrong", f"{settings.engine} cannot be used: {exc}{cause}")
         return
     yield Finding("WEIR_ENGINE", "ok", f"{settings.engine} answers")
+    yield _backlog(settings)
     yield from found
+
+
+def _backlog(settings: Settings) -> Finding:
+    """What the record store refused and has not taken back."""
+    try:
+        backlog = Spill(open_blobs(settings)).backlog()
+    except LedgerUnavailable as exc:
+        return Finding("spill", "wrong", str(exc))
+    if backlog.oldest is None:
+        return Finding("spill", "ok", "nothing waits to be put back")
+    oldest = backlog.oldest.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Finding("spill", "note", f"{backlog.count} records wait to be put back, the oldest since {oldest}")
 
 
 def _read(settings: Settings) -> list[Finding]:

@@ -1,11 +1,9 @@
 """Wires what derives things from the records: archive, rollups, sessions, checks."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from weir.ledger.archive import Archive
 from weir.ledger.changes import DeadLetters
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_stream import DynamoDBStream
@@ -14,7 +12,7 @@ from weir.ledger.projections import Projections
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_changes import SQLiteChangeFeed, SQLiteDeadLetters
 from weir.ledger.sqs import SQSDeadLetters, open_sqs
-from weir.runtime.bootstrap import now
+from weir.runtime.bootstrap import now, open_archive
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.completeness import Completeness
 from weir.services.project import Projector
@@ -45,12 +43,8 @@ class Projection:
         return redrive(self.dead_letters, self.feed, self.projector, limit)
 
 
-def open_archive(ledger: Ledger) -> Archive:
-    return Archive(ledger.blobs, nonce=lambda: secrets.token_urlsafe(16))
-
-
 def open_completeness(ledger: Ledger, projections: Projections, now: Callable[[], datetime]) -> Completeness:
-    return Completeness(ledger.records, open_archive(ledger), projections, now=now)
+    return Completeness(ledger.records, open_archive(ledger.blobs), projections, now=now)
 
 
 def open_projection(ledger: Ledger, projections: Projections, settings: Settings) -> Projection:
@@ -87,7 +81,7 @@ def open_dead_letters(settings: Settings) -> SQSDeadLetters:
 def _projection(
     ledger: Ledger, projections: Projections, feed: Finds, letters: DeadLetters, hours_a_run: int
 ) -> Projection:
-    archive = open_archive(ledger)
+    archive = open_archive(ledger.blobs)
     return Projection(
         Projector(archive, projections),
         Completeness(ledger.records, archive, projections, now=now, hours_a_run=hours_a_run),
