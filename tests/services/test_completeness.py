@@ -26,6 +26,7 @@ from weir.ledger.numbering import Numbering, random_writer
 from weir.ledger.ports import Entry, RecordStore
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement, hours
+from weir.ledger.spill import Spill
 from weir.ledger.sqlite_changes import SQLiteChangeFeed
 from weir.services.completeness import Completeness, from_check_item, to_check_item
 from weir.services.project import Projector
@@ -77,7 +78,7 @@ def test_runs_and_what_is_archived_are_told() -> None:
 
 def test_what_was_erased_leaves_no_gap() -> None:
     one, two, three = numbered(1), numbered(2), numbered(3)
-    found = stored([one, three], frozenset(), erased=[two])
+    found = stored([one, three], frozenset(), elsewhere=[two])
     assert found == {"shop": Stored(2, 0, {"w": (Run(1, 3, one.id, three.id),)})}
 
 
@@ -138,7 +139,8 @@ class World:
         self.records, self.projections, self.feed = records, store, feed
         archive = Archive(engine.blobs(), nonce=str)
         self.projector = Projector(archive, store)
-        self.completeness = Completeness(records, archive, store, now=lambda: self.now)
+        self.spill = Spill(engine.blobs())
+        self.completeness = Completeness(records, archive, store, now=lambda: self.now, spill=self.spill)
         self.settlement = CheckedSettlement(store.store)
 
     def keep(self, *records: Record) -> None:
@@ -208,6 +210,16 @@ def test_a_report_says_what_is_accepted_stored_archived_and_missing(world: World
     }
     assert world.completeness.report("other", AT_NOON, AT_NOON) == []
     assert world.completeness.report("main", "2026030110", "2026030111") == []
+
+
+def test_what_was_put_aside_is_not_lost(world: World) -> None:
+    one, two, three = numbered(1), numbered(2), numbered(3)
+    world.keep(one, three)
+    (report,) = world.completeness.report("main", AT_NOON, AT_NOON)
+    assert [gap.missing for gap in report.gaps] == [1]
+    world.spill.put(two, Payload(b"{}"))
+    (report,) = world.completeness.report("main", AT_NOON, AT_NOON)
+    assert report.gaps == ()
 
 
 def test_a_run_projects_what_was_missed_and_settles_the_hours_that_have_ended(world: World) -> None:

@@ -74,14 +74,14 @@ class HourReport:
 
 
 def stored(
-    records: Iterable[Record], archived: frozenset[str], erased: Iterable[Record] = ()
+    records: Iterable[Record], archived: frozenset[str], elsewhere: Iterable[Record] = ()
 ) -> Mapping[str | None, Stored]:
-    """The numbers of what was `erased` are accounted for, too."""
+    """`elsewhere`: what was erased, or has been put aside. Their numbers are accounted for."""
     groups: dict[str | None, list[Record]] = {}
     for record in records:
         groups.setdefault(record.application, []).append(record)
     gone: dict[str | None, list[Record]] = {}
-    for record in erased:
+    for record in elsewhere:
         gone.setdefault(record.application, []).append(record)
     return {
         application: Stored(

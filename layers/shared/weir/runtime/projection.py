@@ -44,7 +44,7 @@ class Projection:
 
 
 def open_completeness(ledger: Ledger, projections: Projections, now: Callable[[], datetime]) -> Completeness:
-    return Completeness(ledger.records, open_archive(ledger.blobs), projections, now=now)
+    return Completeness(ledger.records, open_archive(ledger.blobs), projections, now=now, spill=ledger.spill)
 
 
 def open_projection(ledger: Ledger, projections: Projections, settings: Settings) -> Projection:
@@ -84,7 +84,7 @@ def _projection(
     archive = open_archive(ledger.blobs)
     return Projection(
         Projector(archive, projections),
-        Completeness(ledger.records, archive, projections, now=now, hours_a_run=hours_a_run),
+        Completeness(ledger.records, archive, projections, now=now, spill=ledger.spill, hours_a_run=hours_a_run),
         projections,
         feed,
         letters,

@@ -14,10 +14,11 @@ from weir.domain.record import Record
 from weir.domain.rollup import Rollup, regrouped
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Partition
-from weir.ledger.keys import check_key, hour_of, late_key, rollup_partition
+from weir.ledger.keys import check_key, hour_of, late_key, rollup_partition, spill_folder
 from weir.ledger.ports import ProjectionStore, RecordStore, Replacement
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import LATE_AFTER, SETTLES_AFTER, CheckedSettlement, end_of, hours, late_content, start_of
+from weir.ledger.spill import Spill
 from weir.protocols import jsonbytes
 from weir.services.project import Projector
 from weir.services.redrive import Finds
@@ -41,6 +42,7 @@ class Completeness:
         projections: Projections,
         *,
         now: Callable[[], datetime],
+        spill: Spill | None = None,
         hours_a_run: int = 48,
     ) -> None:
         self._records = records
@@ -48,6 +50,7 @@ class Completeness:
         self._projections = projections
         self._store: ProjectionStore = projections.store
         self._now = now
+        self._spill = spill
         self._hours_a_run = hours_a_run
 
     def check(self, workspace: str, hour: str) -> HourCheck:
@@ -129,13 +132,18 @@ class Completeness:
             hour=hour,
             checked_at=self._now(),
             settled=not missing and rolled_up,
-            applications=stored(found, archived, self._erased(partition)),
+            applications=stored(found, archived, [*self._erased(partition), *self._put_aside(workspace, hour)]),
             not_archived=missing[:MOST_IDS],
         )
 
     def _erased(self, partition: Partition) -> list[Record]:
         found = (self._archive.member(partition.workspace, id) for id in self._archive.erased(partition))
         return [member.record for member in found if member is not None]
+
+    def _put_aside(self, workspace: str, hour: str) -> list[Record]:
+        """What the record store has refused so far is not lost."""
+        waiting = self._spill.waiting(spill_folder(workspace)) if self._spill is not None else ()
+        return [record for record, _ in waiting if hour_of(record.id) == hour]
 
     def _kept(self, workspace: str, first: str, last: str) -> dict[str, HourCheck]:
         found = {}
