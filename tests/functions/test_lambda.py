@@ -301,6 +301,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-annotate",
         "request-log-summary",
         "portal",
+        "projector",  # in test_projector.py
         "trace",
         "portal-requests",
     }

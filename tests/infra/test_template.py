@@ -1,5 +1,6 @@
 """Facts about template.yaml that a lint does not know."""
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -8,9 +9,17 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
+from functions.projector import app as projector
 from tests.infra import template
 from weir.http.app import create_app
-from weir.ledger.keys import INDEXES, archive_folder, payload_blob_key, seals_folder, spilled_record_key
+from weir.ledger.keys import (
+    INDEXES,
+    RECORD_PREFIX,
+    archive_folder,
+    payload_blob_key,
+    seals_folder,
+    spilled_record_key,
+)
 from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
 
@@ -73,6 +82,8 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
             assert "*" not in action, name
         for resource in listed(statement["Resource"]):
             match resource:
+                case {"Fn::GetAtt": ["DeadLetters", "Arn"]} if statement["Action"] == "sqs:SendMessage":
+                    pass
                 case {"Fn::GetAtt": ["Table", "Arn"]}:
                     pass
                 case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
@@ -83,6 +94,22 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                     assert listed(statement["Action"]) == ["dynamodb:Query"], name
                 case _:
                     pytest.fail(f"{name} may reach {resource}")
+
+
+def test_the_projector_is_not_fed_what_it_writes() -> None:
+    events = FUNCTIONS["Projector"]["Properties"]["Events"]
+    changes = events["Changes"]["Properties"]
+    (pattern,) = changes["FilterCriteria"]["Filters"]
+    assert json.loads(pattern["Pattern"]) == {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": RECORD_PREFIX}, {"prefix": "p#"}]}}},
+    }
+    assert changes["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert changes["BisectBatchOnFunctionError"] is True
+    assert changes["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    assert json.loads(events["Check"]["Properties"]["Input"]) == {"task": projector.CHECK}
+    (table,) = template.resources("AWS::DynamoDB::Table").values()
+    assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
 
 @pytest.mark.parametrize("folder", SERVING)
@@ -187,5 +214,9 @@ def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Pat
 
 def test_nothing_but_the_completion_outlasts_the_caller() -> None:
     """API Gateway waits 29 s: a record kept after that would be one whose caller was told that it failed."""
-    waiting = {name: function["Properties"]["Timeout"] for name, function in FUNCTIONS.items()}
-    assert {name for name, seconds in waiting.items() if seconds >= 29} == {"Completion", "Upkeep"}
+    waiting = {
+        name: function["Properties"]["Timeout"]
+        for name, function in FUNCTIONS.items()
+        if any(event["Type"] == "Api" for event in function["Properties"]["Events"].values())
+    }
+    assert {name for name, seconds in waiting.items() if seconds >= 29} == {"Completion"}

@@ -10,7 +10,7 @@ from moto import mock_aws
 from tests.ledger import servers
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.ledger import aws
-from weir.ledger.ports import ConfigStore, KeyStore, RecordStore
+from weir.ledger.ports import ConfigStore, KeyStore, ProjectionStore, RecordStore
 
 _names = count()
 
@@ -83,6 +83,12 @@ def configuration(engine: Engine) -> ConfigStore:
 @pytest.fixture
 def keys(engine: Engine) -> KeyStore:
     return engine.keys()
+
+
+@pytest.fixture
+def projection_store(engine: Engine) -> Iterator[ProjectionStore]:
+    with engine.projections() as store:
+        yield store
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

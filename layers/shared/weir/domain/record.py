@@ -56,6 +56,9 @@ class Record:
     and back, and give the call its place in a trace; the rest stays as it was. So does the answer: a correction lies
     beside it, since `corrected_at`. `session_review` is what was said of the session, on its first record. `revision`
     counts those changes.
+
+    `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
+    a number that nobody finds is a call that was accepted and not kept.
     """
 
     id: str
@@ -105,6 +108,7 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    writer: str | None = None
     corrected_at: datetime | None = None
     session_review: Mapping[str, Any] = NOTHING
     revision: int = 0

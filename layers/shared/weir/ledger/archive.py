@@ -6,7 +6,7 @@ what the first has put, and goes on with what is left. docs/decisions/0008-archi
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -179,6 +179,27 @@ class Archive:
         """The ids that erasures have taken from a partition, as of now."""
         with self._lock:
             return frozenset(self._caught_up(partition).erased)
+
+    def holds(self, partition: Partition, ids: Sequence[str], *, before: int | None = None) -> Mapping[str, int]:
+        """Those of the ids that the partition holds, or that its objects below `before` do, with the last revision."""
+        if not ids:
+            return {}
+        wanted, first, last = frozenset(ids), min(ids), max(ids)
+        found: dict[str, int] = {}
+        with self._lock:
+            for span in self._caught_up(partition).spans:
+                if span.first <= last and first <= span.last and (before is None or span.n < before):
+                    for id, revision in self._held_by(partition, span.n):
+                        if id in wanted:
+                            found[id] = max(revision, found.get(id, 0))
+        return found
+
+    def latest_before(self, partition: Partition, n: int, id: str) -> Member | None:
+        """The newest revision of a record that the objects below `n` hold."""
+        with self._lock:
+            spans = [span for span in self._caught_up(partition).spans if span.n < n and span.first <= id <= span.last]
+        members = (member for span in spans for member in self._read_members(partition, span.n, id))
+        return max(members, key=lambda member: member.record.revision, default=None)
 
     def name_erased(self, partition: Partition, ids: Collection[str]) -> None:
         """Say in the chain that these ids are erased. Durable when it returns; from then on no append takes them in."""

@@ -253,6 +253,7 @@ def without_identity(record: Record) -> Record:
         client_latency_ms=record.client_latency_ms,
         tokens_per_second=record.tokens_per_second,
         positive_feedback=record.positive_feedback,
+        writer=record.writer,
         revision=record.revision,
     )
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weir.domain.annotation import Annotation, annotated
@@ -30,14 +30,17 @@ from weir.ledger.keys import (
     customer_partition,
     day_of,
     days_partition,
+    hour_of,
     index_keys,
     intent_partition,
+    late_key,
     payload_key,
     record_key,
     require_index,
     session_partition,
 )
 from weir.ledger.ports import Entry, Kept
+from weir.ledger.settlement import is_late, late_content
 from weir.ledger.small_items import LARGEST_ITEM, has_more, joined, size, split
 
 _WRITERS = 8
@@ -57,6 +60,10 @@ _REST_LATER = timedelta(days=7)
 _Item = dict[str, Mapping[str, Any]]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class DynamoDBRecordStore:
     def __init__(
         self,
@@ -67,12 +74,14 @@ class DynamoDBRecordStore:
         indexes: frozenset[Index] = INDEXES,
         retention: Retention = FOR_EVER,
         writers: int = _WRITERS,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
         self.client = self._client = client
         self._table = table
         self._shards = shards
         self._indexes = indexes
+        self._now = now
         self._retention = retention
         self._queries = Queries(client, table, shards)
         self._marked: set[Key] = set()
@@ -182,6 +191,8 @@ class DynamoDBRecordStore:
                 if old is None:  # another annotation came between the two reads
                     continue
                 record = annotated(old, annotation)
+                if record.customer_identifier != old.customer_identifier:  # it goes to another rollup
+                    self._mark_late(record)
                 if self._replace(attributes, rest, record):
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
@@ -256,6 +267,7 @@ class DynamoDBRecordStore:
                     return Kept(id, new=False)
                 record = replace(record, id=id, created_at=instant_of(id))
             self._mark_day(record)
+            self._mark_late(record)
             payload_id = None if id == entry.record.id else entry.record.id
             beside, item = self._items_of(record, entry, payload_id)
             if len(beside) > len(Key._fields) and (there := self._put(beside)) and not beside.items() <= there.items():
@@ -312,6 +324,13 @@ class DynamoDBRecordStore:
         if mark not in self._marked:
             self._client.put_item(TableName=self._table, Item=key_attributes(mark))
             self._marked.add(mark)
+
+    def _mark_late(self, record: Record) -> None:
+        """Each time: whoever checks the hour may have taken the mark away."""
+        now = self._now()
+        if is_late(record.id, now):
+            mark = key_attributes(late_key(record.workspace, hour_of(record.id)))
+            self._client.put_item(TableName=self._table, Item={**mark, "content": {"S": late_content(now).decode()}})
 
     def _put(self, item: Attributes, instead_of: str | None = None) -> Attributes | None:
         """What lies under its key already, if anything; it stays, unless its `id` is `instead_of`."""

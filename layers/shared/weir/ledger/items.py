@@ -52,6 +52,7 @@ _PLAIN = (
     "tokens_per_second",
     "note",
     "positive_feedback",
+    "writer",
 )
 _USAGE = (
     "prompt",

@@ -27,6 +27,19 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `revoked_at` and `used_at`
     keys of a workspace      pk = <workspace>#keys            sk = <key's id>  put before the item that it points at
     which workspaces         pk = #workspaces                 sk = <workspace>  `name`; put with the first key of each
+    rollups of some hours    pk = <workspace>#rollup#<day>    sk = <family>#<hour>#<dimensions>; one Query a day
+    how much of an hour the  pk = the same                    sk = taken#<hour>, the archive's last object that is in
+    rollups have taken in
+    completeness of an hour  pk = the same                    sk = check#<hour>
+    which days have rollups  pk = <workspace>#rolled          sk = <day>    put once per process and day
+    a session                pk = <workspace>#session#<id>    sk = a
+    newest sessions of an    pk = <workspace>#sessions#<application>   sk = <first id>; one Query, then a batch of gets
+    application
+    which rollups are whole  pk = <workspace>#settled         sk = until: all hours before it, but those with a
+                                                                   late#<hour>: a record came long after its hour
+    workspaces with rollups  pk = #projected                  sk = <workspace>  put once per process
+
+All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
 The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
 no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload;
@@ -60,6 +73,7 @@ from urllib.parse import quote
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import instant_of
 from weir.domain.record import Record
+from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
 
@@ -70,6 +84,9 @@ Index = Literal["session", "customer", "intent"]
 """The name of an index, and of the attribute that is its partition key."""
 
 INDEXES: frozenset[Index] = frozenset(("session", "customer", "intent"))
+
+_NONE = "="
+"""Stands for a name that is not there; `=` of a name is always encoded."""
 
 _LONGEST_NAME = 64
 """Characters of an encoded name: a record's item has up to eight of them, and must stay below 1 KB."""
@@ -173,6 +190,57 @@ def day(instant: datetime) -> str:
 
 def shard_of(id: str, shards: int) -> int:
     return zlib.crc32(id.encode()) % shards
+
+
+def rollup_partition(workspace: str, day: str) -> str:
+    return f"{_quoted(workspace)}#rollup#{day}"
+
+
+def rollup_key(workspace: str, hour: str, dimensions: Dimensions) -> Key:
+    """`hour` is `YYYYMMDDHH`, UTC, here and below."""
+    values = "#".join(_NONE if value is None else _quoted(value) for value in dimensions.values)
+    return Key(rollup_partition(workspace, hour[:8]), f"{dimensions.family}#{hour[8:]}#{values}")
+
+
+def rolled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#rolled"
+
+
+def taken_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"taken#{hour[8:]}")
+
+
+def check_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"check#{hour[8:]}")
+
+
+def session_key(workspace: str, session_id: str) -> Key:
+    return Key(f"{_quoted(workspace)}#session#{_quoted(session_id)}", "a")
+
+
+def sessions_partition(workspace: str, application: str | None) -> str:
+    return f"{_quoted(workspace)}#sessions#{_NONE if application is None else _quoted(application)}"
+
+
+def settled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#settled"
+
+
+def until_key(workspace: str) -> Key:
+    return Key(settled_partition(workspace), "until")
+
+
+def late_key(workspace: str, hour: str) -> Key:
+    return Key(settled_partition(workspace), f"late#{hour}")
+
+
+def projected_key(workspace: str) -> Key:
+    return Key("#projected", _quoted(workspace))
+
+
+def hour_of(id: str) -> str:
+    """UTC hour of an id, `YYYYMMDDHH`. Raises ValueError if it is not a UUID version 7."""
+    return instant_of(id).strftime("%Y%m%d%H")
 
 
 PAYLOADS = "payloads/"

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from weir.domain.retention import FOR_EVER, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import correction_blob_key, payload_blob_key
+from weir.ledger.numbering import Numbering
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
 from weir.ledger.spill import Spill
 
@@ -48,15 +50,18 @@ class Ledger:
         *,
         spill: Spill | None = None,
         retention: Retention = FOR_EVER,
+        numbering: Numbering | None = None,
     ) -> None:
         """`level` is how hard payloads beside their records are compressed.
 
-        `spill` takes what the record store refuses; `retention` says which payloads need not be there any more.
+        `spill` takes what the record store refuses; `retention` says which payloads need not be there any more. Without
+        a `numbering` nobody can tell what was accepted and not kept.
         """
         self._retention = retention
         self.records, self.blobs, self.spill = records, blobs, spill
         self._inline_limit = inline_limit
         self._level = level
+        self._numbering = numbering
 
     def without_spill(self) -> "Ledger":
         """The same, of the record store alone."""
@@ -72,8 +77,17 @@ class Ledger:
         """Returns when record and payload survive a crash: in the record store, or put aside where that refuses.
 
         Raises LedgerUnavailable when both refuse; then nothing is promised. `claimed`: the record's caller_id has been
-        claimed for it.
+        claimed for it. The record gets its `writer` here: from now on it would be missed.
         """
+        if self._numbering is None:
+            return await self._keep_somewhere(record, payload, claimed)
+        number = self._numbering.next(record.workspace, record.application)
+        kept = await self._keep_somewhere(replace(record, writer=number), payload, claimed)
+        if not kept.new:
+            self._numbering.give_back(record.workspace, record.application, number)
+        return kept
+
+    async def _keep_somewhere(self, record: Record, payload: Payload, claimed: bool) -> Kept:
         try:
             return await self._keep(record, payload, claimed)
         except LedgerUnavailable as exc:

@@ -55,6 +55,7 @@ class Settings(BaseModel):
     data_dir: Path = Path(".weir")
     table: str | None = Field(default=None, description="DynamoDB table")
     bucket: str | None = Field(default=None, description="S3 bucket")
+    dead_letters: str | None = Field(default=None, description="URL of the queue for changes that cannot be projected")
     shards: Annotated[int, Field(ge=1, le=64)] = 1
     indexes: Annotated[frozenset[Index], BeforeValidator(_names)] = Field(
         default=INDEXES, description="of session,customer,intent, those that are written; or none"
