@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -14,6 +15,7 @@ from functions.completion import app as completion
 from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
+from functions.upkeep import app as upkeep
 from tests.infra import template
 from weir.ledger import payloads
 from weir.runtime.lambda_handler import Handler, lambda_handler
@@ -212,6 +214,20 @@ def test_a_summary_is_summed_from_the_table(handlers: dict[str, Handler]) -> Non
     )
 
 
+def test_packed_spans_are_kept_and_read_back(handlers: dict[str, Handler]) -> None:
+    answer = handlers["request-log"](event("trace"), None)
+
+    assert (answer["statusCode"], header(answer, "content-type")) == (200, "application/x-protobuf")
+    assert answer["body"] == ""
+    (row,) = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]
+    log = read_back(handlers, row["id"])
+    assert (log["span_name"], log["latency"], log["prompt_messages"]) == (
+        "greet",
+        1.5,
+        [{"role": "user", "content": "Grüezi"}],
+    )
+
+
 def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
     noise = base64.b64encode(bytes(range(256)) * 4 + str(list(range(60_000))).encode()).decode()
     sent = {"model": "m", "input": noise, "output": "x"}
@@ -239,12 +255,31 @@ def test_without_the_key_nothing_is_done(handlers: dict[str, Handler], function:
     assert boto3.client("dynamodb").scan(TableName="ledger")["Items"] == []
 
 
-def test_a_refusing_table_is_503_for_a_log_and_no_loss_for_an_answer_that_is_paid_for(
+def test_what_a_refusing_table_does_not_take_is_put_aside_and_back(handlers: dict[str, Handler]) -> None:
+    handlers["completion"](event("completion"), None)
+    handlers["request-log"](event("request-log-list"), None)
+    boto3.client("dynamodb").delete_table(TableName="ledger")
+
+    logged = handlers["request-log"](event("request-log-create"), None)
+    answered = handlers["completion"](event("completion"), None)
+
+    assert (logged["statusCode"], answered["statusCode"]) == (200, 200)
+    ids = (json.loads(body_of(logged))["id"], header(answered, "x-weir-request-id"))
+    shown = [read_back(handlers, id) for id in ids]
+    boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
+    with ThreadPoolExecutor(1) as another:  # which has no event loop of the others
+        another.submit(upkeep.handler, {}, None).result()
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="weir-payloads", Prefix="spill/")
+    assert [read_back(handlers, id) for id in ids] == shown
+
+
+def test_where_the_bucket_refuses_too_a_log_is_503_and_an_answer_that_is_paid_for_no_loss(
     handlers: dict[str, Handler],
 ) -> None:
     handlers["completion"](event("completion"), None)
     handlers["request-log"](event("request-log-list"), None)
     boto3.client("dynamodb").delete_table(TableName="ledger")
+    boto3.client("s3").delete_bucket(Bucket="weir-payloads")
 
     logged = handlers["request-log"](event("request-log-create"), None)
     answered = handlers["completion"](event("completion"), None)
@@ -266,6 +301,9 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-annotate",
         "request-log-summary",
         "portal",
+        "projector",  # in test_projector.py
+        "trace",
+        "portal-requests",
     }
 
 
@@ -283,3 +321,56 @@ def test_what_is_set_for_an_application_holds_for_a_completion(handlers: dict[st
     told = handlers["storage"](event("storage", httpMethod="GET", path="/config/init_sdk", body=None), None)
     (application,) = json.loads(body_of(told))["applications"]
     assert (application["id"], application["meta"]["model"]) == (1, "demo/echo")
+
+
+def test_stored_calls_are_listed_corrected_and_read_below_api_v1(handlers: dict[str, Handler]) -> None:
+    handlers["storage"](event("storage"), None)
+
+    listed = handlers["portal"](event("portal-requests"), None)
+
+    assert listed["statusCode"] == 200
+    found = json.loads(body_of(listed))
+    assert found["pagination"] == {"total": 1, "offset": 0, "limit": 10}
+    (row,) = found["data"]
+    assert row["response"]["choices"][0]["message"]["content"] == "Salü"
+    path = f"/api/v1/requests/{row['id']}"
+    correction = '{"message_content": "Hoi"}'
+    made = event("portal-requests", httpMethod="PUT", path=f"{path}/response", body=correction)
+    made |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+    assert handlers["portal"](made, None)["statusCode"] == 200
+    read = handlers["portal"]({**made, "httpMethod": "GET", "path": path, "body": None}, None)
+    whole = json.loads(body_of(read))["data"]
+    said = [whole[name]["choices"][0]["message"]["content"] for name in ("response", "corrected_response")]
+    assert said == ["Salü", "Hoi"]
+
+
+def test_what_the_portal_does_not_offer_it_says_itself(handlers: dict[str, Handler]) -> None:
+    asked = event("portal-requests", path="/api/v1/agents", queryStringParameters=None)
+    answer = handlers["portal"]({**asked, "multiValueQueryStringParameters": None}, None)
+    assert (answer["statusCode"], json.loads(body_of(answer))["error"]["status"]) == (501, 501)
+
+
+def test_a_tenants_key_made_here_opens_every_function_and_no_other_tenants_rows(handlers: dict[str, Handler]) -> None:
+    asked = json.dumps({"name": "CI", "tenant": "acme"})
+    made = handlers["portal"](event("portal", httpMethod="POST", path="/api/v1/api-keys", body=asked), None)
+    assert made["statusCode"] == 201, made["body"]
+    key = json.loads(body_of(made))["data"]["key"]
+
+    answer = handlers["completion"](with_key(event("completion"), key), None)
+
+    assert answer["statusCode"] == 200, answer["body"]
+    id = header(answer, "x-weir-request-id")
+    reading = event("request-log-list", path=f"/api/request-logs/{id}", pathParameters={"proxy": id})
+    assert handlers["request-log"](with_key(reading, key), None)["statusCode"] == 200
+    assert handlers["request-log"](reading, None)["statusCode"] == 404
+    assert handlers["storage"](with_key(event("storage"), key), None)["statusCode"] == 200
+    assert handlers["portal"](with_key(event("portal"), key), None)["statusCode"] == 403
+    assert key[18:] not in json.dumps(boto3.client("dynamodb").scan(TableName="ledger")["Items"], default=repr)
+
+
+def with_key(loaded: dict[str, Any], key: str) -> dict[str, Any]:
+    return {
+        **loaded,
+        "headers": {**loaded["headers"], "x-api-key": key},
+        "multiValueHeaders": {**loaded["multiValueHeaders"], "x-api-key": [key]},
+    }

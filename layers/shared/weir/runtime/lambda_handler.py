@@ -26,8 +26,9 @@ def lambda_handler(title: str, mount: Mount) -> Handler:
 
         # One loop for the life of the container: the connections to providers belong to it.
         asyncio.set_event_loop(asyncio.new_event_loop())
-        app = create_app(title)
-        mount(app, bootstrap(os.environ))
+        runtime = bootstrap(os.environ)
+        app = create_app(title, runtime.keyring)
+        mount(app, runtime)
         return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"])
 
     def handler(event: Mapping[str, Any], context: Any) -> Any:
