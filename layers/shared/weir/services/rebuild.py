@@ -43,7 +43,7 @@ class Rebuild:
         self._catch_up = catch_up
 
     async def hour(self, partition: Partition) -> Rebuilt:
-        """Returns when everything of the hour is durable. Raises LedgerUnavailable, or Broken (ledger.archive_format)."""
+        """Returns when everything of the hour is durable. Raises LedgerUnavailable or Broken."""
         done = Rebuilt()
         newest = await asyncio.to_thread(self._newest, partition)
         erased = await asyncio.to_thread(self._archive.erased, partition)
