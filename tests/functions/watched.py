@@ -1,6 +1,6 @@
 """A runtime whose record store counts what is read of it, and refuses what it is told to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -59,8 +59,8 @@ class Watched:
     def delete(self, workspace: str, id: str) -> bool:
         return self._store.delete(workspace, id)
 
-    def expire(self, retention: Retention, now: datetime, **options: Any) -> int:
-        return self._store.expire(retention, now, **options)
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        return self._store.expire(retention, now, go_on=go_on)
 
     def totals(self, workspace: str, **asked: Any) -> Mapping[str | None, Totals] | None:
         return self._store.totals(workspace, **asked) if self._sums else None
