@@ -1,7 +1,7 @@
 """The only HTTP client. Sends what a protocol rendered, hands over what arrives, keeps every byte of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -232,7 +232,7 @@ async def _events(
 ) -> AsyncIterator[list[StreamEvent]]:
     """Events that a piece held before the one that cannot be read are delivered before the error is raised."""
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in _pieces(response):
             exchange.chunks.append(chunk)
             events: list[StreamEvent] = []
             try:
@@ -247,6 +247,13 @@ async def _events(
         raise _broken(exc, provider) from exc
     if rest := list(decoder.close()):
         yield rest
+
+
+def _pieces(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The answer's bytes as they come. Those that are not packed need none of httpx's layers, which take their time."""
+    if "content-encoding" not in response.headers and isinstance(response.stream, httpx.AsyncByteStream):
+        return response.stream
+    return response.aiter_bytes()
 
 
 def _broken(exc: httpx.HTTPError, provider: str) -> ProviderError:
