@@ -11,7 +11,7 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs bench corpus conformance clean
+.PHONY: help dev test check format lock prices docs analytics bench corpus conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ test: $(VENV)/.test $(TOOLS)/.installed ## everything CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
-	$(TOOLS)/bin/cfn-lint template.yaml
+	$(TOOLS)/bin/cfn-lint template.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
@@ -50,6 +50,9 @@ corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they a
 
 docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
 	$(BIN)/python infra/provider_docs.py
+
+analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
+	$(BIN)/python infra/analytics.py
 
 prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
 	$(BIN)/python infra/compile_prices.py

@@ -72,6 +72,7 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "positive_feedback": st.none() | st.booleans(),
         "metadata": metadata | st.just(NOTHING),
         "warnings": st.lists(texts, max_size=3).map(tuple),
+        "revision": st.integers(0, 3),
     }
     fields |= dict.fromkeys(
         (

@@ -1,6 +1,6 @@
 """Chat completions in every dialect, embeddings, and the list of models."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
-from weir.domain.errors import ProviderError
+from weir.domain.embedding import EmbeddingCall
+from weir.domain.errors import ProviderError, RequestInvalid
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
 from weir.http.chat_reply import DONE, ChunkEncoder, WriteUsage, error_event, usage_body
@@ -18,60 +19,110 @@ from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import Dialect, error_reply, openai_error
 from weir.http.intake import header_id
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
+from weir.http.proxy_params import with_header
+from weir.http.repeated import events_of
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, completions
 from weir.runtime.lambda_handler import lambda_handler
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
-from weir.services.attempt import Ask, Attempt
+from weir.services.attempt import Attempt, Call
+from weir.services.repeats import Earlier, Repeats
 
 REQUEST_ID = "x-weir-request-id"
+LOG_ID = "X-Respan-Log-Id"
+"""By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
+contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
+
+JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
+
 OPENAI_PATHS = ("/v1/chat/completions", "/chat/completions", "/api/chat/completions")
 MAITAI_PATHS = ("/chat/completions/serialized", "/api/v1/chat/completions/serialized")
 EMBEDDING_PATHS = ("/v1/embeddings", "/embeddings", "/api/embeddings")
+MODEL_PATHS = ("/v1/models", "/models", "/api/models")
 TAGS_ONLY = "/api/"
 """Below this prefix the callers are Keywords AI's, for whom `metadata` are tags of the log."""
 
 
-def mount(app: FastAPI, runtime: Runtime) -> None:
-    service, embedder = completions(runtime)
+class Completing:
+    """The endpoints."""
 
-    async def openai(request: Request) -> Response:
-        ask = await _read(request, "openai")
-        attempt = service.begin(ask)
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._service, self._embedder = completions(runtime)
+        self._repeats = Repeats(runtime.ledger)
+
+    async def openai(self, request: Request) -> Response:
+        tags_only = request.url.path.startswith(TAGS_ONLY)
+        ask = await ask_openai(*await self._taken(request), self._runtime.defaults, tags_only=tags_only)
+        return await self._made(self._service.begin(ask), "openai", self._openai, _openai_again)
+
+    async def maitai(self, request: Request) -> Response:
+        raw, body, principal, secrets = await self._taken(request)
+        request_id = header_id(request, "x-request-id", secrets)
+        ask = await ask_maitai(raw, body, principal, secrets, self._runtime.defaults, request_id)
+        return await self._made(self._service.begin(ask), "maitai", self._maitai, _maitai_again)
+
+    async def embeddings(self, request: Request) -> Response:
+        ask = await ask_embeddings(*await self._taken(request), self._runtime.defaults)
+        return await self._made(self._embedder.begin(ask), "openai", self._embeddings, _embeddings_again)
+
+    async def list_models(self, request: Request) -> Response:
+        self._runtime.keyring.authenticate(request.headers, "complete")
+        body = {"object": "list", "data": await self._service.models.offered()}
+        return Response(jsonbytes.dumps(body), media_type=JSON)
+
+    async def _taken(self, request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
+        """The body as it came and parsed, whose it is, and the secrets of the process and the caller's own."""
+        runtime = self._runtime
+        principal = runtime.keyring.authenticate(request.headers, "complete")
+        raw = await read_body(request, runtime.settings.body_limit)
+        raw, body = with_header(raw, parse_json(raw), request.headers.raw)
+        return raw, body, principal, runtime.secrets | {presented_key(request.headers) or ""}
+
+    async def _made(
+        self,
+        attempt: Attempt[Call],
+        dialect: Dialect,
+        make: Callable[[Attempt[Call]], Awaitable[Response]],
+        again: Callable[[Attempt[Call], Earlier], Response],
+    ) -> Response:
+        """The answer to the call, or to an earlier one that it repeats."""
+        if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
+            return again(attempt, earlier)
         try:
-            if not ask.call.stream:
-                answer = await service.complete(attempt)
-                return _whole(attempt.id, answer.body, answer.stored)
-            stream = await service.stream(attempt)
+            return await make(attempt)
         except ProviderError as exc:
-            return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
+            return error_reply(exc, dialect, _ids(attempt.id))
+        except RequestInvalid:
+            await self._repeats.give_up(attempt)
+            raise
+
+    async def _openai(self, attempt: Attempt[ChatCall]) -> Response:
+        if not attempt.ask.call.stream:
+            answer = await self._service.complete(attempt)
+            return _whole(attempt.id, answer.body, answer.stored)
         return StreamedAnswer(
-            stream,
+            await self._service.stream(attempt),
             _encoder(attempt, warnings=attempt.left_out).encode,
             lambda error: error_event(openai_error(error)),
             done=DONE,
-            media_type="text/event-stream",
-            headers={REQUEST_ID: attempt.id},
+            media_type=EVENTS,
+            headers=_ids(attempt.id),
         )
 
-    async def maitai(request: Request) -> Response:
-        ask = await _read(request, "maitai")
-        attempt = service.begin(ask)
-        request_id = ask.caller_id or attempt.id
-        try:
-            if not ask.call.stream:
-                answer = await service.complete(attempt)
-                line = response_line(
-                    jsonbytes.loads(answer.body),
-                    request_id=request_id,
-                    response_ms=attempt.latency_ms,
-                    cost=answer.record.cost,
-                )
-                return Response(line, 200, {REQUEST_ID: attempt.id}, "application/json")
-            stream = await service.stream(attempt)
-        except ProviderError as exc:
-            return error_reply(exc, "maitai", {REQUEST_ID: attempt.id})
+    async def _maitai(self, attempt: Attempt[ChatCall]) -> Response:
+        request_id = attempt.ask.caller_id or attempt.id
+        if not attempt.ask.call.stream:
+            answer = await self._service.complete(attempt)
+            line = response_line(
+                jsonbytes.loads(answer.body),
+                request_id=request_id,
+                response_ms=attempt.latency_ms,
+                cost=answer.record.cost,
+            )
+            return Response(line, 200, _ids(attempt.id), JSON)
+        stream = await self._service.stream(attempt)
         return StreamedAnswer(
             stream,
             _encoder(
@@ -83,77 +134,93 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
             ).encode,
             error_line,
             done=b"",
-            media_type="application/x-ndjson",
-            headers={REQUEST_ID: attempt.id},
+            media_type=LINES,
+            headers=_ids(attempt.id),
         )
 
-    async def embeddings(request: Request) -> Response:
-        attempt = embedder.begin(await ask_embeddings(*await _taken(request), runtime.defaults))
-        try:
-            answer = await embedder.embed(attempt)
-        except ProviderError as exc:
-            return error_reply(exc, "openai", {REQUEST_ID: attempt.id})
+    async def _embeddings(self, attempt: Attempt[EmbeddingCall]) -> Response:
+        answer = await self._embedder.embed(attempt)
         return _whole(attempt.id, answer.body, answer.stored)
 
-    async def list_models(request: Request) -> Response:
-        runtime.keyring.authenticate(request.headers, "complete")
-        body = {"object": "list", "data": await service.models.offered()}
-        return Response(jsonbytes.dumps(body), media_type="application/json")
 
-    async def _taken(request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
-        """The body as it came and parsed, whose it is, and the secrets of the process and the caller's own."""
-        principal = runtime.keyring.authenticate(request.headers, "complete")
-        raw = await read_body(request, runtime.settings.body_limit)
-        return raw, parse_json(raw), principal, runtime.secrets | {presented_key(request.headers) or ""}
-
-    async def _read(request: Request, dialect: Dialect) -> Ask[ChatCall]:
-        raw, body, principal, secrets = await _taken(request)
-        if dialect == "maitai":
-            request_id = header_id(request, "x-request-id", secrets)
-            return await ask_maitai(raw, body, principal, secrets, runtime.defaults, request_id)
-        tags_only = request.url.path.startswith(TAGS_ONLY)
-        return await ask_openai(raw, body, principal, secrets, runtime.defaults, tags_only=tags_only)
-
+def mount(app: FastAPI, runtime: Runtime) -> None:
+    completing = Completing(runtime)
+    chat, serialized, texts = (body.model_json_schema() for body in (ChatCompletionBody, SerializedBody, EmbeddingBody))
     route(
         app,
         "POST",
         OPENAI_PATHS,
-        openai,
+        completing.openai,
         dialect="openai",
         summary="Create a chat completion",
-        body=ChatCompletionBody.model_json_schema(),
+        body=chat,
     )
     route(
         app,
         "POST",
         MAITAI_PATHS,
-        maitai,
+        completing.maitai,
         dialect="maitai",
         summary="Create a chat completion, in Maitai's envelopes",
-        body=SerializedBody.model_json_schema(),
+        body=serialized,
     )
     route(
         app,
         "POST",
         EMBEDDING_PATHS,
-        embeddings,
+        completing.embeddings,
         dialect="openai",
         summary="Create embeddings",
-        body=EmbeddingBody.model_json_schema(),
+        body=texts,
     )
     route(
         app,
         "GET",
-        ("/v1/models", "/models", "/api/models"),
-        list_models,
+        MODEL_PATHS,
+        completing.list_models,
         dialect="openai",
         summary="List the models of the configured providers",
     )
 
 
+def _ids(id: str) -> dict[str, str]:
+    return {REQUEST_ID: id, LOG_ID: id}
+
+
 def _whole(id: str, body: bytes, stored: bool) -> Response:
-    headers = {REQUEST_ID: id} | ({} if stored else {"x-weir-stored": "false"})
-    return Response(body, 200, headers, "application/json")
+    headers = _ids(id) | ({} if stored else {"x-weir-stored": "false"})
+    return Response(body, 200, headers, JSON)
+
+
+def _again(earlier: Earlier) -> dict[str, str]:
+    return _ids(earlier.record.id) | {"x-weir-duplicate": "true"}
+
+
+def _embeddings_again(_: Attempt[EmbeddingCall], earlier: Earlier) -> Response:
+    return Response(earlier.response, 200, _again(earlier), JSON)
+
+
+def _openai_again(attempt: Attempt[ChatCall], earlier: Earlier) -> Response:
+    """What answered the call before, as a stream if one is asked for now."""
+    if not attempt.ask.call.stream:
+        return Response(earlier.response, 200, _again(earlier), JSON)
+    chunks = _encoder(attempt).encode(events_of(jsonbytes.loads(earlier.response)))
+    return Response(chunks + DONE, 200, _again(earlier), EVENTS)
+
+
+def _maitai_again(attempt: Attempt[ChatCall], earlier: Earlier) -> Response:
+    request_id = attempt.ask.caller_id or attempt.id
+    response, cost = jsonbytes.loads(earlier.response), earlier.record.cost
+    if not attempt.ask.call.stream:
+        line = response_line(response, request_id=request_id, response_ms=earlier.record.latency_ms, cost=cost)
+        return Response(line, 200, _again(earlier), JSON)
+    encoder = _encoder(
+        attempt,
+        frame=CHUNK_FRAME,
+        fields={"request_id": request_id},
+        write_usage=lambda usage, model, _: priced_usage(usage_body(usage), model, cost),
+    )
+    return Response(encoder.encode(events_of(response)), 200, _again(earlier), LINES)
 
 
 def _encoder(attempt: Attempt[ChatCall], **how: Any) -> ChunkEncoder:

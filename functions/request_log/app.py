@@ -16,6 +16,7 @@ from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
 from weir.http.intake import Intake, clean, header_id
+from weir.http.proxy_params import WITHHELD
 from weir.http.request_log_bulk import (
     BATCH_LIMIT,
     BULK_LIMIT,
@@ -29,7 +30,7 @@ from weir.http.request_log_bulk import (
 from weir.http.request_log_list import groups_body, list_body, summary_body, to_group_query
 from weir.http.request_log_query import to_query, to_window
 from weir.http.request_log_view import for_old_client, log_row, log_view
-from weir.http.request_logs import WITHHELD, LogBody
+from weir.http.request_logs import LogBody
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.lambda_handler import lambda_handler

@@ -1,5 +1,6 @@
 """No key is left behind: not in the ledger, not in a log, not in an error, wherever a caller or a provider puts it."""
 
+import base64
 import gzip
 import itertools
 import json
@@ -43,6 +44,10 @@ def _slashed(body: bytes) -> bytes:
     return body.replace(b"/key", b"\\/key")
 
 
+def _encoded(params: Mapping[str, Any]) -> str:
+    return base64.b64encode(json.dumps(params).encode()).decode()
+
+
 PLACES: Mapping[str, Callable[[str], Sent]] = {
     "auth_keys, an object": lambda c: Sent({"auth_keys": {"openai_api_key": {"key_value": c}}}),
     "auth_keys, keyValue": lambda c: Sent({"auth_keys": {"openai_api_key": {"keyValue": c}}}),
@@ -50,6 +55,23 @@ PLACES: Mapping[str, Callable[[str], Sent]] = {
     "auth_keys of a provider not called": lambda c: Sent({"auth_keys": {"groq_api_key": {"key_value": c}}}),
     "customer_credentials": lambda c: Sent({"customer_credentials": {"openai": {"api_key": c}}}),
     "credential_override": lambda c: Sent({"credential_override": {"openai/echo": {"any_name": c}}}),
+    "respan_params": lambda c: Sent({"respan_params": {"customer_credentials": {"openai": {"api_key": c}}}}),
+    "respan_params, a text": lambda c: Sent(
+        {"respan_params": json.dumps({"customer_credentials": {"openai": {"api_key": c}}, "note": c})}
+    ),
+    "keywordsai_params": lambda c: Sent({"keywordsai_params": {"load_balance_models": [{"credentials": {"x": c}}]}}),
+    "X-Data-Respan-Params": lambda c: Sent(
+        headers={"X-Data-Respan-Params": _encoded({"customer_credentials": {"openai": {"api_key": c}}, "note": c})},
+    ),
+    "X-Data-Keywordsai-Params": lambda c: Sent(
+        headers={"X-Data-Keywordsai-Params": _encoded({"credential_override": {"any": c}, "metadata": {"a": c}})}
+    ),
+    "X-Data-Respan-Params, overridden": lambda c: Sent(
+        {"respan_params": {"customer_credentials": {"openai": {"api_key": PROVIDER_KEY}}}},
+        headers={"X-Data-Respan-Params": _encoded({"customer_credentials": {"openai": {"api_key": c}}})},
+    ),
+    "X-Data-Respan-Params, as it is": lambda c: Sent(headers={"X-Data-Respan-Params": json.dumps({"api_key": c})}),
+    "X-Data-Respan-Params, broken": lambda c: Sent(headers={"X-Data-Respan-Params": json.dumps({"api_key": c})[:-1]}),
     "default_headers": lambda c: Sent({"client_params": {"default_headers": {"x-any-name": c}}}),
     "default_query": lambda c: Sent({"client_params": {"default_query": {"any_name": [c]}}}),
     "client_params": lambda c: Sent({"client_params": {"api_key": c}}),

@@ -125,6 +125,18 @@ def test_a_container_answers_one_call_after_the_other(handlers: dict[str, Handle
     assert {row["id"] for row in listed["results"]} == ids
 
 
+def test_a_call_is_made_once_whichever_container_is_asked_again(handlers: dict[str, Handler]) -> None:
+    body = json.dumps({**json.loads(event("completion")["body"]), "request_id": "req-1"})
+    first, again = (handlers["completion"](event("completion", body=body), None) for _ in range(2))
+
+    assert (again["statusCode"], body_of(again)) == (200, body_of(first))
+    assert header(again, "x-weir-duplicate") == "true"
+    assert header(again, "x-respan-log-id") == header(first, "x-weir-request-id")
+    other = json.dumps({**json.loads(body), "temperature": 0.5})
+    assert handlers["completion"](event("completion", body=other), None)["statusCode"] == 409
+    assert len(json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]) == 1
+
+
 def test_a_stored_pair_is_read_back(handlers: dict[str, Handler]) -> None:
     answer = handlers["storage"](event("storage"), None)
 

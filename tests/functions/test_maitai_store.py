@@ -257,7 +257,7 @@ def test_a_clients_times_are_joined_to_its_call(caller: Caller, runtime: Runtime
     answer = caller.put(TIMING, json={**times, "request_id": "req-1"})
     assert answer.json() == {"request_id": "req-1", "noted": True}
     assert kept(runtime, "req-1")[0] == as_documented(
-        caller_id="req-1", client_first_token_ms=250.0, client_latency_ms=1000.0
+        caller_id="req-1", client_first_token_ms=250.0, client_latency_ms=1000.0, revision=1
     )
     older = {"timeRequestStart": 10.0, "timeRequestEnd": 12.0, "requestId": "req-1"}
     assert caller.put(TIMING, json=older).status_code == 200

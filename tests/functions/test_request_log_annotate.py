@@ -48,7 +48,7 @@ def test_an_annotation_is_seen_by_every_reader(caller: Caller, runtime: Runtime,
     assert {name: shown[name] for name in expected} == expected
     assert {name: row[name] for name in expected} == expected
     assert shown["output"] == "kept"
-    assert kept(runtime, id) == a_record(**expected)
+    assert kept(runtime, id) == a_record(**expected, revision=1)
 
 
 def test_a_log_is_annotated_under_the_id_that_its_sender_gave_it(caller: Caller, runtime: Runtime) -> None:
@@ -61,7 +61,7 @@ def test_null_takes_a_value_away(caller: Caller, runtime: Runtime) -> None:
     id = log(caller, metadata={"plan": "free", "team": "a"}, note="?", positive_feedback=True, custom_identifier="i")
     changes = {"metadata": {"plan": None}, "note": None, "positive_feedback": None, "custom_identifier": None}
     assert patch(caller, id, changes).status_code == 200
-    assert kept(runtime, id) == a_record(metadata={"team": "a"})
+    assert kept(runtime, id) == a_record(metadata={"team": "a"}, revision=1)
     assert not {"note", "positive_feedback", "custom_identifier"} & read(caller, id).keys()
     patch(caller, id, {"metadata": {"team": None}})
     assert "metadata" not in read(caller, id)
@@ -118,7 +118,7 @@ def test_only_a_key_of_the_workspace_that_may_write_annotates(caller: Caller, ru
     id = log(caller)
     for key, status in ((None, 401), (READ_KEY, 403), (OTHER_KEY, 404), (INGEST_KEY, 200)):
         assert patch(caller.with_key(key), id, {"note": str(status)}).status_code == status
-    assert kept(runtime, id) == a_record(note="200")
+    assert kept(runtime, id) == a_record(note="200", revision=1)
 
 
 def test_who_may_not_read_is_shown_nothing_but_what_they_sent(caller: Caller) -> None:
@@ -156,9 +156,9 @@ def test_several_are_annotated_and_the_failures_named(caller: Caller, runtime: R
         },
     )
     newest, oldest = everything(runtime)
-    assert oldest == a_record(note="one")
+    assert oldest == a_record(note="one", revision=1)
     assert newest == replace(oldest, id=second, created_at=newest.created_at, caller_id="mine", note=None,
-                             metadata={"a": 1, "b": 2})  # fmt: skip
+                             metadata={"a": 1, "b": 2}, revision=2)  # fmt: skip
 
 
 def test_when_none_can_be_annotated_the_whole_is_refused(caller: Caller) -> None:

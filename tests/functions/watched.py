@@ -34,6 +34,9 @@ class Watched:
     def get(self, workspace: str, id: str) -> Entry | None:
         return self._store.get(workspace, id)
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        return self._store.claim(workspace, caller_id, id, instead_of=instead_of)
+
     def newest(self, workspace: str, **bounds: Any) -> tuple[Record, ...]:
         found = self._store.newest(workspace, **bounds)
         self.reads.append(len(found))

@@ -66,7 +66,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "configuration", "sequences")
+        tables = ("records", "caller_ids", "configuration", "sequences")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")

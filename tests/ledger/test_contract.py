@@ -189,6 +189,63 @@ def test_an_attempt_that_died_half_way_hides_no_record(engine: Engine, records: 
     assert records.get("main", ours.record.id) == ours
 
 
+def test_a_claimed_callers_id_waits_for_its_record(records: RecordStore) -> None:
+    entry = Entry(record(random=1, caller_id="order-1"), b"content")
+    assert records.claim("main", "order-1", entry.record.id) == entry.record.id
+    assert records.claim("main", "order-1", uuid7(NOON, 2)) == entry.record.id
+    assert records.claim("main", "order-1", entry.record.id) == entry.record.id
+    assert records.claim("other", "order-1", uuid7(NOON, 2)) == uuid7(NOON, 2)
+    assert records.get("main", "order-1") is None
+    assert records.newest("main", limit=10) == ()
+    assert keep(records, replace(entry, claimed=True)) == [Kept(entry.record.id, new=True)]
+    assert records.get("main", "order-1") == entry
+    assert records.claim("main", "order-1", uuid7(NOON, 2)) == entry.record.id
+
+
+def test_a_record_under_a_claimed_id_takes_the_place_of_the_one_to_come(records: RecordStore) -> None:
+    claimed = Entry(record(random=1, caller_id="order-1", model="claimed"), b"claimed", claimed=True)
+    quick = Entry(record(NOON + 30 * HOUR, 2, caller_id="order-1", model="quick"), b"quick")
+    records.claim("main", "order-1", claimed.record.id)
+    assert keep(records, quick) == [Kept(claimed.record.id, new=True)]
+    assert keep(records, claimed) == [Kept(claimed.record.id, new=False)]
+    at = instant_of(claimed.record.id)
+    expected = Entry(replace(quick.record, id=claimed.record.id, created_at=at), b"quick")
+    assert records.get("main", "order-1") == expected
+    assert records.newest("main", limit=10) == (expected.record,)
+
+
+def test_a_claim_moves_from_what_it_stood_for_and_from_nothing_else(records: RecordStore) -> None:
+    failed = Entry(record(random=1, caller_id="order-1", model="failed"), b"failed")
+    again = Entry(record(random=2, caller_id="order-1", model="again"), b"again", claimed=True)
+    keep(records, failed)
+    assert records.claim("main", "order-1", again.record.id, instead_of=uuid7(NOON, 9)) == failed.record.id
+    assert records.claim("main", "order-1", again.record.id, instead_of=failed.record.id) == again.record.id
+    assert records.claim("main", "order-1", uuid7(NOON, 3), instead_of=failed.record.id) == again.record.id
+    assert keep(records, again) == [Kept(again.record.id, new=True)]
+    assert records.get("main", "order-1") == replace(again, claimed=False)
+    assert records.get("main", failed.record.id) == failed
+
+
+def test_a_claim_is_given_up_by_who_has_it(records: RecordStore) -> None:
+    records.claim("main", "order-1", uuid7(NOON, 1))
+    assert records.claim("main", "order-1", None, instead_of=uuid7(NOON, 2)) == uuid7(NOON, 1)
+    assert records.claim("main", "order-1", None, instead_of=uuid7(NOON, 1)) is None
+    assert records.claim("main", "order-1", None, instead_of=uuid7(NOON, 1)) is None
+    assert records.claim("main", "order-1", uuid7(NOON, 3)) == uuid7(NOON, 3)
+
+
+def test_a_claim_hides_no_record_whose_own_id_it_is(records: RecordStore) -> None:
+    ours = Entry(record(random=1), b"ours")
+    keep(records, ours)
+    records.claim("main", ours.record.id, uuid7(NOON, 2))
+    assert records.get("main", ours.record.id) == ours
+
+
+def test_a_broken_engine_claims_nothing(engine: Engine, records: RecordStore) -> None:
+    with engine.broken(), pytest.raises(LedgerUnavailable):
+        records.claim("main", "order-1", uuid7(NOON, 1))
+
+
 def test_what_was_refused_is_not_there_and_may_be_sent_again(engine: Engine, records: RecordStore) -> None:
     before, refused = Entry(record(random=1), b"before"), Entry(record(random=2), b"refused")
     keep(records, before)
@@ -298,6 +355,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
         positive_feedback=True,
         custom_identifier="c",
         metadata={"a": 1, "b": 2, "c": "3"},
+        revision=1,
     )
     assert records.annotate("main", entry.record.id, ANNOTATION) == expected
     assert records.get("main", "order-1") == replace(entry, record=expected)
@@ -307,7 +365,7 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
 def test_an_annotation_finds_the_record_by_the_callers_id(records: RecordStore) -> None:
     entry = Entry(record(caller_id="order-1"), blob_key="payloads/main/20260301/x.json.gz")
     keep(records, entry)
-    expected = replace(entry.record, note="n")
+    expected = replace(entry.record, note="n", revision=1)
     assert records.annotate("main", "order-1", Annotation(note="n")) == expected
     assert records.get("main", entry.record.id) == replace(entry, record=expected)
 
@@ -317,7 +375,12 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     keep(records, entry)
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
-    assert changed == replace(entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4})
+    expected = replace(
+        entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
+    )
+    assert changed == expected
+    again = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"d": 4}))
+    assert again == expected  # nothing has changed
 
 
 @pytest.mark.parametrize(("workspace", "id"), [("main", "nobody"), ("main", uuid7(NOON, 9)), ("other", "order-1")])
@@ -335,7 +398,9 @@ def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
         list(
             threads.map(lambda n: records.annotate("main", entry.record.id, Annotation(metadata={str(n): n})), range(3))
         )
-    assert records.newest("main", limit=1) == (replace(entry.record, metadata={str(n): n for n in range(3)}),)
+    assert records.newest("main", limit=1) == (
+        replace(entry.record, metadata={str(n): n for n in range(3)}, revision=3),
+    )
 
 
 def test_an_annotation_beyond_the_limit_changes_nothing_and_harms_no_other(records: RecordStore) -> None:
@@ -409,14 +474,3 @@ def test_what_one_process_keeps_another_sees(engine: Engine, records: RecordStor
         keep(other, entry)
         assert records.get("main", "order-1") == entry
         assert keep(records, Entry(record(random=2, caller_id="order-1"))) == [Kept(entry.record.id, new=False)]
-
-
-def test_a_blob_is_read_as_it_was_written(engine: Engine) -> None:
-    blobs = engine.blobs()
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    blobs.put("payloads/main/20260301/a.json.gz", b"\x1f\x8b\x00content")
-    assert engine.blobs().get("payloads/main/20260301/a.json.gz") == b"\x1f\x8b\x00content"
-
-
-def test_a_blob_that_was_never_put_is_none(engine: Engine) -> None:
-    assert engine.blobs().get("payloads/main/20260301/b.json.gz") is None

@@ -86,7 +86,7 @@ def test_what_is_annotated_is_read_so_by_every_index(records: RecordStore) -> No
     kept = turn(1)
     keep(records, Entry(kept))
     changed = records.annotate("main", kept.id, Annotation(note="checked"))
-    assert changed == replace(kept, note="checked")
+    assert changed == replace(kept, note="checked", revision=1)
     assert records.of_session("main", "s1", limit=9) == (changed,)
     assert records.of_customer("main", "c1", limit=9) == (changed,)
     assert records.of_intent("main", "shop", "i1", limit=9) == (changed,)

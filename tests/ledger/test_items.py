@@ -73,6 +73,7 @@ FULLEST = Record(
     tokens_per_second=20.5,
     note="checked",
     positive_feedback=False,
+    revision=1,
 )
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
+from weir.cli import analytics
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
@@ -28,6 +29,7 @@ def main() -> int:
     )
     doctor.add_argument("--json", action="store_true", help="for machines: everything, with every feature")
     doctor.set_defaults(run=_doctor)
+    analytics.register(commands)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))

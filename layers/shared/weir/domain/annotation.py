@@ -35,7 +35,12 @@ class Annotation:
 
 
 def annotated(record: Record, annotation: Annotation) -> Record:
-    """Raises RequestInvalid when the record would hold more tags than one may."""
+    """Of the next revision, if anything changes. Raises RequestInvalid when it would hold more tags than one may."""
+    changed = _changed(record, annotation)
+    return record if changed == record else replace(changed, revision=record.revision + 1)
+
+
+def _changed(record: Record, annotation: Annotation) -> Record:
     if annotation.note is not UNCHANGED:
         record = replace(record, note=annotation.note)
     if annotation.positive_feedback is not UNCHANGED:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from weir.domain.completion import NOTHING, Usage
 
@@ -27,6 +27,24 @@ class Failure:
     provider_status: int | None = None
 
 
+class Labels(TypedDict, total=False):
+    """What a caller says of a call beside whose it is and what for: fields of a Record, as far as they are given."""
+
+    log_type: str
+    custom_identifier: str
+    group_identifier: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    span_name: str
+    workflow_name: str
+    prompt_id: str
+    prompt_name: str
+    deployment: str
+    note: str
+    positive_feedback: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One call, whichever way it came in. None means unknown; it never stands for 0.
@@ -35,7 +53,7 @@ class Record:
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
     `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted.
+    here and back; the rest stays as it was accepted. `revision` counts those changes.
     """
 
     id: str
@@ -85,6 +103,7 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    revision: int = 0
 
     @property
     def cost(self) -> Decimal | None:

@@ -27,35 +27,72 @@ IdValue = Annotated[str | int, Field(union_mode="left_to_right")]
 
 KEYWORDS_PARAMETERS = frozenset(
     {
-        "customer_params",
-        "thread_identifier",
+        "cache_enabled",
+        "cache_options",
+        "cache_ttl",
+        "category",
+        "credential_override",
         "custom_identifier",
-        "group_identifier",
-        "respan_params",
-        "keywordsai_params",
-        "fallback_models",
-        "load_balance_group",
-        "load_balance_models",
+        "customer_credentials",
+        "customer_email",
+        "customer_name",
+        "customer_params",
+        "delimiter",
+        "deployment_name",
+        "disable_fallback",
+        "disable_log",
+        "eval_params",
+        "evaluation_identifier",
         "exclude_models",
         "exclude_providers",
-        "models",
+        "fallback_models",
+        "field_name",
+        "first_token_timeout",
+        "for_eval",
+        "group_identifier",
+        "hyperspell_params",
+        "ideal_output",
+        "keywordsai_api_controls",
+        "keywordsai_params",
+        "linkup_params",
+        "load_balance_group",
+        "load_balance_models",
+        "log_type",
+        "mem0_params",
+        "mock_response",
+        "moda_params",
         "model_name_map",
-        "customer_credentials",
-        "credential_override",
-        "cache_enabled",
-        "cache_ttl",
-        "cache_options",
-        "retry_params",
-        "retries",
-        "disable_log",
-        "disable_fallback",
-        "request_breakdown",
-        "properties",
+        "models",
+        "note",
         "positive_feedback",
+        "posthog_integration",
+        "prompt",
+        "prompt_id",
+        "prompt_name",
+        "prompt_version_number",
+        "properties",
+        "request_breakdown",
+        "respan_api_controls",
+        "respan_params",
+        "retries",
+        "retry_params",
+        "session_identifier",
+        "span_handoffs",
         "span_name",
+        "span_parent_id",
+        "span_path",
+        "span_tools",
+        "span_unique_id",
+        "span_workflow_name",
+        "thread_identifier",
+        "trace_group_identifier",
+        "trace_name",
+        "trace_unique_id",
+        "variables",
+        "weight",
     }
 )
-"""Keywords AI's proxy parameters: kept with the request, never sent to a provider."""
+"""Keywords AI's proxy parameters (respan-sdk 2.9.0, param_types.py): see proxy_params.py; no provider gets them."""
 
 
 def _whole(value: Any) -> Any:
@@ -216,11 +253,7 @@ def to_call(
     drop_unsupported: bool = False,
 ) -> ChatCall:
     """The call a provider gets. `where` prefixes parameter names in errors (`params.` in Maitai's envelope)."""
-    extra = {
-        name: value
-        for name, value in (params.model_extra or {}).items()
-        if value is not None and name not in KEYWORDS_PARAMETERS
-    }
+    extra = unnamed(params)
     for name, value in (params.extra_body or NOTHING).items():
         if name in _NOT_EXTRA:
             raise RequestInvalid(f"'{where}extra_body' cannot replace '{name}'.", param=f"{where}extra_body.{name}")
@@ -264,6 +297,20 @@ def to_call(
         drop_unsupported=drop_unsupported,
         extra=extra or NOTHING,
     )
+
+
+def unnamed(params: BaseModel) -> dict[str, Any]:
+    """What a provider gets as it came: the parameters without a name here that are nobody else's."""
+    return {
+        name: value
+        for name, value in (params.model_extra or {}).items()
+        if value is not None and (name not in KEYWORDS_PARAMETERS or is_openais_prompt(name, value))
+    }
+
+
+def is_openais_prompt(name: str, value: Any) -> bool:
+    """OpenAI's Responses have a `prompt`, too, whose member is `id`; that of Keywords AI's has `prompt_id`."""
+    return name == "prompt" and isinstance(value, dict) and "id" in value and "prompt_id" not in value
 
 
 def _place(at: int, where: str, legacy: bool) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall, EmbeddingInput
 from weir.domain.errors import RequestInvalid
-from weir.http.chat_request import KEYWORDS_PARAMETERS, NAME_LIMIT, CallTags
+from weir.http.chat_request import NAME_LIMIT, CallTags, unnamed
 
 _TOKENS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
 _TEXT = {"type": "string", "minLength": 1}
@@ -44,11 +44,7 @@ class EmbeddingBody(EmbeddingParams, CallTags):
 
 def to_embedding_call(params: EmbeddingParams, model: str, *, drop_unsupported: bool = False) -> EmbeddingCall:
     """Raises RequestInvalid."""
-    extra = {
-        name: value
-        for name, value in (params.model_extra or {}).items()
-        if value is not None and name not in KEYWORDS_PARAMETERS
-    }
+    extra = unnamed(params)
     for name, value in (params.extra_body or NOTHING).items():
         if name in _NOT_EXTRA:
             raise RequestInvalid(f"'extra_body' cannot replace '{name}'.", param=f"extra_body.{name}")

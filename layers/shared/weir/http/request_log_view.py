@@ -13,6 +13,7 @@ from typing import Any
 from weir.domain.completion import NOTHING
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Payload, Record
+from weir.http.proxy_params import effective
 from weir.http.request_logs import IDENTIFIERS, LogBody
 from weir.protocols import jsonbytes
 
@@ -49,6 +50,9 @@ OLD_LOG_TYPES = frozenset(
     }
 )
 """keywordsai-sdk refuses a whole page for one row whose `log_type` is another (its LogType; respan's has more)."""
+
+_OBJECTS_BESIDE = ("customer_params", "properties", "variables")
+"""What Keywords AI's callers say of a call, which no record holds."""
 
 _CHOICE_WORDS = ("auto", "none", "required")
 """The texts that old clients read in `tool_choice`."""
@@ -199,10 +203,13 @@ def _as_called(payload: Payload) -> dict[str, Any]:
     request = _object(payload.request)
     inner = request.get("params")
     params = inner if isinstance(inner, dict) else request
+    told = effective(request)
     fields: dict[str, Any] = {"full_request": request, **dict(_parameters(params))}
+    fields |= {name: told[name] for name in _OBJECTS_BESIDE if isinstance(told.get(name), dict)}
     if "messages" not in params and "input" in params:
         given = params["input"]
-        fields["log_type"] = "embedding"
+        if not told.get("log_type"):
+            fields["log_type"] = "embedding"
         fields["input"] = given if isinstance(given, str) else jsonbytes.dumps(given).decode()
     if payload.response is not None:
         response = _object(payload.response)

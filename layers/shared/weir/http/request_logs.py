@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
-from weir.domain.record import Environment, Failure, Record
+from weir.domain.record import Environment, Failure, Labels, Record
 from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, IdValue, Name, check_metadata
 from weir.http.claims import Count, UsageClaim, claimed_usage, dollars, milliseconds
 
@@ -17,22 +17,6 @@ Note = Annotated[str, Field(max_length=METADATA_VALUE_LIMIT)]
 
 MESSAGE_LIMIT = 500
 """Characters of an error message or a warning that lie in the record itself; the payload holds the whole text."""
-
-WITHHELD = frozenset(
-    {
-        "full_request",
-        "full_response",
-        "messages",
-        "prompt_messages",
-        "completion_message",
-        "completion_messages",
-        "input",
-        "output",
-        "tools",
-        "tool_calls",
-    }
-)
-"""Fields that `disable_log` asks not to keep; figures and identifiers are kept all the same."""
 
 
 class CustomerParams(BaseModel):
@@ -223,21 +207,29 @@ def to_record(
         latency_ms=milliseconds(body.latency or body.generation_time),
         metadata=body.metadata or NOTHING,
         warnings=(body.warnings[:MESSAGE_LIMIT],) if isinstance(body.warnings, str) and body.warnings else (),
-        log_type=body.log_type or None,
-        custom_identifier=_id(body.custom_identifier),
-        group_identifier=_id(body.group_identifier) or _id(body.trace_group_identifier),
-        trace_id=_id(body.trace_unique_id),
-        span_id=_id(body.span_unique_id),
-        parent_span_id=_id(body.span_parent_id),
-        span_name=_name(body.span_name),
-        workflow_name=_name(body.span_workflow_name),
-        prompt_id=_id(body.prompt_id),
-        prompt_name=_name(body.prompt_name),
-        deployment=_name(body.deployment_name),
         tokens_per_second=body.tokens_per_second,
-        note=body.note or None,
-        positive_feedback=body.positive_feedback,
+        **labels(body),
     )
+
+
+def labels(body: LogBody) -> Labels:
+    found: dict[str, str | bool | None] = {
+        "log_type": body.log_type,
+        "custom_identifier": _id(body.custom_identifier),
+        "group_identifier": _id(body.group_identifier) or _id(body.trace_group_identifier),
+        "trace_id": _id(body.trace_unique_id),
+        "span_id": _id(body.span_unique_id),
+        "parent_span_id": _id(body.span_parent_id),
+        "span_name": _name(body.span_name),
+        "workflow_name": _name(body.span_workflow_name),
+        "prompt_id": _id(body.prompt_id),
+        "prompt_name": _name(body.prompt_name),
+        "deployment": _name(body.deployment_name),
+        "note": body.note,
+        "positive_feedback": body.positive_feedback,
+    }
+    given = {name: value for name, value in found.items() if value is not None and value != ""}
+    return cast(Labels, given)
 
 
 def _id(value: str | int | None) -> str | None:

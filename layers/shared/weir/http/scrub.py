@@ -52,6 +52,10 @@ _CONTENT = frozenset(
 )
 """What was said between caller and model is kept to the letter, but for known secrets: it is not ours to edit."""
 
+_PARAMS = frozenset({"respan_params", "keywordsai_params"})
+"""Objects that may be written as texts. The routes on which they mean something read them before anything is kept; on
+the others nobody knows what such a text holds."""
+
 _SCHEMAS = frozenset({"properties", "$defs", "definitions"})
 """Members of a JSON schema whose members are named by its author: a tool may well have a parameter `headers`."""
 
@@ -119,7 +123,7 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
             if name in _SCHEMAS and _is_schema(body):
                 for schema in value.values() if isinstance(value, dict) else ():
                     found |= find_secrets(schema)
-            elif inside or name in _CONTAINERS or _NAMES.search(name):
+            elif inside or _holds_keys(name, value):
                 found |= find_secrets(value, inside=True)
                 if isinstance(value, str) and name.lower() not in _ORDINARY:
                     found |= _forms(value)
@@ -131,6 +135,10 @@ def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
             if inside and isinstance(value, str):
                 found |= _forms(value)
     return found
+
+
+def _holds_keys(name: str, value: Any) -> bool:
+    return name in _CONTAINERS or _NAMES.search(name) is not None or (name in _PARAMS and isinstance(value, str))
 
 
 def _is_schema(body: Mapping[str, Any]) -> bool:
@@ -239,6 +247,6 @@ def _without(value: Any, *, inside: bool = False) -> Any:
 
 
 def _member(name: str, value: Any, inside: bool) -> Any:
-    if inside or name in _CONTAINERS or _NAMES.search(name):
+    if inside or _holds_keys(name, value):
         return _without(value, inside=True)
     return value if name in _CONTENT else _without(value)

@@ -88,6 +88,23 @@ class DynamoDBRecordStore:
             future.set_exception(refusal)
         return future
 
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        with aws.refused_as("The ledger cannot be written."):
+            if id is not None:
+                return self._claim(workspace, caller_id, id, instead_of)
+            try:
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=_key_attributes(caller_key(workspace, caller_id)),
+                    ConditionExpression="attribute_not_exists(pk) OR id = :old",
+                    ExpressionAttributeValues={":old": {"S": instead_of or ""}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as exc:
+                claimed: str = exc.response["Item"]["id"]["S"]
+                return claimed
+            return None
+
     def get(self, workspace: str, id: str) -> Entry | None:
         claim = caller_key(workspace, id)
         with aws.refused_as("The ledger cannot be read."):
@@ -176,7 +193,9 @@ class DynamoDBRecordStore:
     def _keep(self, entry: Entry) -> Kept:
         record = entry.record
         with aws.refused_as("The ledger cannot be written."):
-            id = record.id if record.caller_id is None else self._claim(record.workspace, record.caller_id, record.id)
+            id = record.id
+            if record.caller_id is not None and not entry.claimed:
+                id = self._claim(record.workspace, record.caller_id, id)
             if id != record.id:
                 if self._read(record_key(record.workspace, id, self._shards)):
                     return Kept(id, new=False)
@@ -195,14 +214,16 @@ class DynamoDBRecordStore:
                     attributes["payload_id"] = {"S": entry.record.id}
             return Kept(id, new=self._put(record_key(record.workspace, id, self._shards), attributes))
 
-    def _claim(self, workspace: str, caller_id: str, id: str) -> str:
+    def _claim(self, workspace: str, caller_id: str, id: str, instead_of: str | None = None) -> str:
         """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
+        old = {} if instead_of is None else {"ExpressionAttributeValues": {":old": {"S": instead_of}}}
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item={**_key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}},
-                ConditionExpression="attribute_not_exists(pk)",
+                ConditionExpression="attribute_not_exists(pk)" + (" OR id = :old" if old else ""),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **old,
             )
         except self._client.exceptions.ConditionalCheckFailedException as exc:
             claimed: str = exc.response["Item"]["id"]["S"]

@@ -85,11 +85,17 @@ def to_item(record: Record) -> bytes:
         item["metadata"] = record.metadata
     if record.warnings:
         item["warnings"] = record.warnings
+    if record.revision:
+        item["revision"] = record.revision
     return jsonbytes.dumps(item)
 
 
 def from_item(text: bytes | str) -> Record:
-    item: Mapping[str, Any] = jsonbytes.loads(text)
+    return from_fields(jsonbytes.loads(text))
+
+
+def from_fields(item: Mapping[str, Any]) -> Record:
+    """Fields of other names are left aside."""
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
@@ -100,6 +106,7 @@ def from_item(text: bytes | str) -> Record:
         computed_cost=_decimal(item.get("computed_cost")),
         metadata=item.get("metadata", NOTHING),
         warnings=tuple(item.get("warnings", ())),
+        revision=item.get("revision", 0),
     )
 
 

@@ -36,6 +36,7 @@ so the record that wins has the payload that came with it.
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
+    archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
 """
 
 import hashlib
@@ -147,6 +148,10 @@ def payload_blob_key(workspace: str, id: str) -> str:
     if folder in (".", ".."):  # as a folder it would be another one
         folder = folder.replace(".", "%2E")
     return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+
+
+def archive_folder(workspace: str) -> str:
+    return f"archive/workspace={_quoted(workspace)}/"
 
 
 def _quoted(name: str) -> str:

@@ -24,18 +24,27 @@ class Ledger:
         self._blobs = blobs
         self._inline_limit = inline_limit
 
-    async def keep(self, record: Record, payload: Payload) -> Kept:
-        """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised."""
+    async def claim(
+        self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
+    ) -> str | None:
+        """What the caller's id stands for now, see RecordStore.claim. Raises LedgerUnavailable."""
+        return await asyncio.to_thread(lambda: self._records.claim(workspace, caller_id, id, instead_of=instead_of))
+
+    async def keep(self, record: Record, payload: Payload, *, claimed: bool = False) -> Kept:
+        """Returns when record and payload survive a crash. Raises LedgerUnavailable; then nothing is promised.
+
+        `claimed`: the record's caller_id has been claimed for it.
+        """
         size = len(payload.request) + len(payload.response or b"") + len(payload.reply or b"")
         if size < _OFF_LOOP:
             content = payloads.to_bytes(payload)
         else:
             content = await asyncio.to_thread(payloads.to_bytes, payload)
         if len(content) <= self._inline_limit:
-            return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content)))
+            return await asyncio.wrap_future(self._records.submit(Entry(record, inline=content, claimed=claimed)))
         key = payload_blob_key(record.workspace, record.id)
         await asyncio.to_thread(self._blobs.put, key, content)  # first: a record never points at nothing
-        return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key)))
+        return await asyncio.wrap_future(self._records.submit(Entry(record, blob_key=key, claimed=claimed)))
 
     async def get(self, workspace: str, id: str) -> tuple[Record, Payload] | None:
         """By our id or by the one the caller chose."""

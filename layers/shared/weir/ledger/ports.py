@@ -3,7 +3,7 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -15,11 +15,15 @@ from weir.domain.totals import GroupField, Totals
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore."""
+    """A record and where its payload is: `inline` (encoded, see payloads.py) or under `blob_key` in the BlobStore.
+
+    `claimed`: its caller_id was claimed for it before, by RecordStore.claim, and is not claimed again.
+    """
 
     record: Record
     inline: bytes | None = None
     blob_key: str | None = None
+    claimed: bool = False
 
 
 class Kept(NamedTuple):
@@ -37,6 +41,14 @@ class RecordStore(Protocol):
         If an earlier attempt claimed a caller_id and died before its record was stored, the record is stored under
         the id claimed then, which is the one returned. The future raises LedgerUnavailable when the engine refuses;
         it cannot be cancelled.
+        """
+        ...
+
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        """Let `caller_id` stand for the record `id`, which may be yet to come, and say what it stands for now.
+
+        Only if it stands for nothing, for `instead_of`, or for `id` already; durable when it returns. None for `id`
+        makes it stand for nothing again, if it stands for `instead_of`. Raises LedgerUnavailable.
         """
         ...
 
@@ -117,11 +129,40 @@ class RecordStore(Protocol):
 
 
 class BlobStore(Protocol):
+    """Contents under keys: names joined by '/', of which the last begins with no dot.
+
+    Whatever returns has survived a crash. Every method raises LedgerUnavailable when the engine refuses; a `list` may
+    do so half-way.
+    """
+
     def put(self, key: str, content: bytes) -> None:
-        """Durable when it returns. Raises LedgerUnavailable. Putting the same key again is harmless."""
+        """In the place of what lies there, if something does. Nobody ever reads a part of it."""
+        ...
+
+    def put_new(self, key: str, content: bytes) -> bool:
+        """False, and nothing is written, when something lies there. Of many at once one is told True at most.
+
+        That one may be told False as well, if the answer to its first attempt was lost: what lies there says whose
+        it is.
+        """
         ...
 
     def get(self, key: str) -> bytes | None: ...
+
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Up to `length` bytes (1 or more) from `start` on: fewer where the content ends. None if nothing is there."""
+        ...
+
+    def list(self, prefix: str, after: str | None = None) -> Iterator[str]:
+        """The keys that begin with `prefix` and come after `after`, in the order of their characters, as they are read.
+
+        What is put or deleted in the meantime may be among them or not.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Also when nothing is there."""
+        ...
 
 
 class ConfigStore(Protocol):

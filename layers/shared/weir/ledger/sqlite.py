@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
+from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
@@ -28,9 +30,12 @@ from weir.ledger.sqlite_schema import migrate
 _GET = """
 SELECT r.id, r.item, r.blob_key, p.content FROM records r
 LEFT JOIN payloads p ON p.workspace = r.workspace AND p.id = r.id
-WHERE r.workspace = :workspace AND r.id = coalesce(
+WHERE r.workspace = :workspace AND r.id IN (
     (SELECT c.id FROM caller_ids c WHERE c.workspace = :workspace AND c.caller_id = :id), :id)
+ORDER BY r.id = :id LIMIT 1
 """
+"""What the caller's id stands for comes first; it may be a record that is yet to come."""
+
 _NEWEST = """
 SELECT item FROM records WHERE workspace = :workspace AND id < :before AND id >= :since ORDER BY id DESC LIMIT :limit
 """
@@ -107,6 +112,12 @@ class SQLiteRecordStore:
     def submit(self, entry: Entry) -> "Future[Kept]":
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
         return self._enqueue(partial(_put, entry=entry, item=item, indexed=self._indexed(entry.record)))
+
+    def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
+        claimed: Future[str | None] = self._enqueue(
+            partial(_claim, workspace=workspace, caller_id=caller_id, id=id, instead_of=instead_of)
+        )
+        return claimed.result()
 
     def get(self, workspace: str, id: str) -> Entry | None:
         row = self._read(_GET, {"workspace": workspace, "id": id})
@@ -268,15 +279,11 @@ class SQLiteRecordStore:
 
 def _put(connection: sqlite3.Connection, entry: Entry, item: bytes, indexed: tuple[str | None, ...]) -> Kept:
     record = entry.record
-    if record.caller_id is not None:
-        claimed = connection.execute(
-            "INSERT OR IGNORE INTO caller_ids VALUES (?, ?, ?)", (record.workspace, record.caller_id, record.id)
-        )
-        if not claimed.rowcount:  # claim and record are one transaction here, so the record is there too
-            (id,) = connection.execute(
-                "SELECT id FROM caller_ids WHERE workspace = ? AND caller_id = ?", (record.workspace, record.caller_id)
-            ).fetchone()
-            return Kept(id, new=False)
+    if record.caller_id is not None and not entry.claimed:
+        id = _claim(connection, record.workspace, record.caller_id, record.id) or record.id
+        if id != record.id:  # a record that is there, or one that was to come
+            record = replace(record, id=id, created_at=instant_of(id))
+            item = to_item(record)
     put = connection.execute(
         """INSERT OR IGNORE INTO records
            (workspace, id, item, blob_key, session_id, customer_identifier, application, intent)
@@ -286,6 +293,21 @@ def _put(connection: sqlite3.Connection, entry: Entry, item: bytes, indexed: tup
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
     return Kept(record.id, new=bool(put.rowcount))
+
+
+def _claim(
+    connection: sqlite3.Connection, workspace: str, caller_id: str, id: str | None, instead_of: str | None = None
+) -> str | None:
+    key = {"workspace": workspace, "caller_id": caller_id, "id": id, "old": instead_of}
+    where = "workspace = :workspace AND caller_id = :caller_id"
+    if instead_of is not None:
+        change = "DELETE FROM caller_ids" if id is None else "UPDATE caller_ids SET id = :id"
+        connection.execute(f"{change} WHERE {where} AND id = :old", key)
+    if id is not None:
+        connection.execute("INSERT OR IGNORE INTO caller_ids VALUES (:workspace, :caller_id, :id)", key)
+    found = connection.execute("SELECT id FROM caller_ids WHERE workspace = :workspace AND caller_id = :caller_id", key)
+    row = found.fetchone()
+    return None if row is None else row[0]
 
 
 def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes, new: bytes) -> bool:

@@ -12,6 +12,7 @@ from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, Ser
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import with_defaults
+from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
@@ -100,7 +101,8 @@ async def _ask(
     where: str = "",
     request_id: str | None = None,
 ) -> Ask[Call]:
-    keys = provider_keys(body)
+    proxied = effective(body)
+    keys = provider_keys({**body, **proxied} if proxied else body)
     secrets = secrets | set(keys.values())
     if params.model is not None and holds_any(params.model, secrets):
         raise RequestInvalid(f"'{where}model' holds an API key.", param=f"{where}model", code="model_not_found")
@@ -108,8 +110,14 @@ async def _ask(
         secrets = secrets | find_secrets(body)
     kept = scrubbed(raw, body, secrets)
     if kept is not raw:
-        tags = validated(CallTags, jsonbytes.loads(kept))
+        body = jsonbytes.loads(kept)
+        tags = validated(CallTags, body)
     warnings = _warnings(tags)
+    given = NO_PARAMS
+    if proxied:
+        given = to_params(effective(body))
+        warnings += given.warnings
+        kept = without_words(body) if given.withheld else kept
     try:
         config = await defaults.of(principal.workspace, tags.application_name, tags.intent_name)
     except LedgerUnavailable:
@@ -138,11 +146,13 @@ async def _ask(
         caller_id=None if ERASED in (caller_id or "") else caller_id,  # two erased ids look alike and are not
         application=tags.application_name,
         intent=tags.intent_name,
-        session_id=_text(tags.session_id),
+        session_id=given.thread_identifier or _text(tags.session_id),
         reference_id=_text(tags.reference_id),
         user_id=_text(tags.user_id),
-        customer_identifier=_text(tags.customer_identifier),
-        metadata=tags.metadata or NOTHING,
+        customer_identifier=given.customer_identifier or _text(tags.customer_identifier),
+        metadata=given.metadata or tags.metadata or NOTHING,
+        labels=given.labels,
+        withheld=given.withheld,
         warnings=warnings,
     )
 

@@ -10,7 +10,7 @@ from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, ProviderError
-from weir.domain.record import Environment, Failure, Outcome, Payload, Record
+from weir.domain.record import Environment, Failure, Labels, Outcome, Payload, Record
 from weir.http.errors import status_of
 from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
@@ -39,7 +39,7 @@ class Ask(Generic[Call]):
 
     `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
     the caller brought, by provider name; `secrets` everything that must not be kept, these included. `headers` go to
-    the provider.
+    the provider. `withheld`: the answer is not to be kept, and of `request` only what is no words.
     """
 
     call: Call
@@ -58,12 +58,17 @@ class Ask(Generic[Call]):
     user_id: str | None = None
     customer_identifier: str | None = None
     metadata: Mapping[str, object] = NOTHING
+    labels: Labels | None = None
+    withheld: bool = False
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Attempt(Generic[Call]):
-    """What is known of a call while it runs; becomes its Record."""
+    """What is known of a call while it runs; becomes its Record.
+
+    `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any.
+    """
 
     id: str
     ask: Ask[Call]
@@ -73,6 +78,8 @@ class Attempt(Generic[Call]):
     exchange: Exchange = field(default_factory=Exchange)
     first_token_ms: float | None = None
     latency_ms: float | None = None
+    claimed: bool = False
+    replaces: str | None = None
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -159,7 +166,8 @@ class Recorder:
     async def _put(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
         secrets = self._secrets | attempt.ask.secrets
-        reply = attempt.exchange.reply
+        withheld = attempt.ask.withheld
+        response, reply = (None, None) if withheld else (response, attempt.exchange.reply)
         record = erase_record(record, secrets)
         payload = Payload(
             attempt.ask.request,
@@ -167,11 +175,21 @@ class Recorder:
             erase(reply, secrets) if reply is not None else None,
         )
         try:
-            await self._ledger.keep(record, payload)
+            kept = await self._ledger.keep(record, payload, claimed=attempt.claimed)
+            if not kept.new:
+                await self._keep_beside(attempt, record, payload)
         except LedgerUnavailable:
             logger.exception("record not stored", extra={"record_id": record.id, "provider": record.provider})
             return False
         return True
+
+    async def _keep_beside(self, attempt: Attempt[Call], record: Record, payload: Payload) -> None:
+        """A call that was made all the same is on record, too, when its caller's id has come to stand for another."""
+        if attempt.claimed:  # what took the id has taken the place of this record as well
+            attempt.id = self._new_id(record.created_at)
+        record = replace(record, id=attempt.id, caller_id=f"{record.caller_id} {attempt.id}")
+        logger.warning("caller's id taken in the meantime", extra={"record_id": record.id})
+        await self._ledger.keep(record, payload)
 
     def _without_secrets(self, exc: ProviderError, ask: Ask[Call]) -> ProviderError:
         secrets = self._secrets | ask.secrets
@@ -203,7 +221,7 @@ def _record(
     cost = None
     if answered is not None and usage is not None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
-    return Record(
+    record = Record(
         id=attempt.id,
         workspace=ask.workspace,
         environment=ask.environment,
@@ -235,3 +253,4 @@ def _record(
         metadata=ask.metadata,
         warnings=ask.warnings + attempt.left_out,
     )
+    return replace(record, **ask.labels) if ask.labels else record

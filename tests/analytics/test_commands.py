@@ -1,0 +1,147 @@
+"""`weir query` and `weir export`, as a person runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.analytics.test_analytics import NOW, call, keep
+from weir.analytics.mirror import mirror
+from weir.ledger.archive import Archive
+from weir.ledger.archive_format import Partition
+from weir.ledger.files import FileBlobStore
+from weir.ledger.s3 import S3BlobStore
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with three calls in its archive."""
+    numbers = count()
+    archive = Archive(FileBlobStore(tmp_path / "data" / "blobs"), nonce=lambda: str(next(numbers)))
+    keep(archive, call(1, application="shop"), call(2, application="shop", hours_ago=2), call(3, application="desk"))
+    return tmp_path / "data"
+
+
+def weir(data: Path, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "weir", *arguments],
+        env={
+            "PYTHONPATH": str(PROJECT / "layers" / "shared"),
+            "PATH": os.environ["PATH"],
+            "WEIR_DATA_DIR": str(data),
+            "COLUMNS": "100",
+        },
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+COUNTED = "SELECT application, count(*) AS calls FROM calls GROUP BY application ORDER BY application"
+
+
+def test_a_query_as_a_table(data: Path) -> None:
+    code, out, err = weir(data, "query", COUNTED)
+    assert (code, err) == (0, "")
+    assert [line.replace("│", " ").split() for line in out.splitlines() if "│" in line] == [
+        ["desk", "1"],
+        ["shop", "2"],
+    ]
+
+
+def test_a_query_from_standard_input_for_machines(data: Path) -> None:
+    assert weir(data, "query", "-", "--format", "jsonl", stdin=COUNTED) == (
+        0,
+        '{"application":"desk","calls":1}\n{"application":"shop","calls":2}\n',
+        "",
+    )
+    assert weir(data, "query", COUNTED, "--format", "csv") == (0, "application,calls\ndesk,1\nshop,2\n", "")
+
+
+def test_saved_queries_say_what_they_tell_and_run(data: Path) -> None:
+    code, out, _ = weir(data, "query", "--list")
+    assert (code, out.splitlines()[:2]) == (
+        0,
+        ["cost_by_customer", "    What each customer cost in the last 30 days, the dearest first."],
+    )
+    code, out, _ = weir(data, "query", "--saved", "error_budget", "--format", "jsonl")
+    assert (code, [json.loads(line)["calls"] for line in out.splitlines()]) == (0, [2, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["query"], 2, "weir query: give one SELECT, or --saved NAME (weir query --list shows them)\n"),
+        (["query", "--saved", "x"], 2, "weir query: there is no saved query 'x'; there are cost_by_customer, "),
+        (["query", "SELECT nothing FROM calls"], 1, "weir query: Binder Error: "),
+        (["export", "--format", "parquet", "--out", "-"], 2, "weir export: Parquet needs a file, "),
+        (["export", "--out", "/nowhere/at/all.jsonl"], 1, "weir export: [Errno 2] No such file or directory"),
+        (["export", "--out", "x", "--since", "soon"], 2, "usage: weir export"),
+    ],
+)
+def test_mistakes_are_named(data: Path, arguments: list[str], code: int, said: str) -> None:
+    ran = weir(data, *arguments)
+    assert ran[:2] == (code, "")
+    assert ran[2].startswith(said)
+    assert "Traceback" not in ran[2]
+
+
+def test_an_export_to_a_file(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "calls.jsonl"
+    assert weir(data, "export", "--out", str(out), "--application", "shop", "--no-bodies") == (
+        0,
+        "",
+        f"2 calls of {hours_of(data)} hours written to {out}\n",
+    )
+    assert [json.loads(line)["application"] for line in out.read_text(encoding="utf-8").splitlines()] == ["shop"] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calls.jsonl", "data"]
+
+
+def hours_of(data: Path) -> int:
+    return len(list((data / "blobs" / "archive").glob("*/*/*")))
+
+
+def test_the_mirror_follows_the_store() -> None:
+    with mock_aws(), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        client: Any = boto3.client("s3")
+        client.create_bucket(Bucket="weir")
+        _follows(S3BlobStore(client, "weir"))
+
+
+def _follows(blobs: S3BlobStore) -> None:
+    import tempfile
+
+    numbers = count()
+    archive = Archive(blobs, nonce=lambda: str(next(numbers)))
+    recent, old = call(1), call(2, hours_ago=50)
+    keep(archive, recent, old)
+    key = Partition.of("default", recent.record.id).key(1)
+    old_key = Partition.of("default", old.record.id).key(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def copy(**bounds: Any) -> int:
+            return mirror(blobs, folder, "default", bounds.get("since"), None)
+
+        assert copy(since=NOW) == 1
+        assert ((folder / key).read_bytes(), (folder / old_key).exists()) == (blobs.get(key), False)
+        assert copy() == 1
+        assert copy() == 0
+        blobs.put(key, b"with a call erased")
+        assert copy() == 1
+        assert (folder / key).read_bytes() == b"with a call erased"
+        blobs.delete(old_key)
+        assert copy() == 0
+        assert not (folder / old_key).exists()
