@@ -1,8 +1,7 @@
-"""A function's Lambda entry point: its ASGI application behind API Gateway, by Mangum."""
+"""A function's Lambda entry point: its ASGI application behind API Gateway, by Mangum or by weir.runtime.streaming."""
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,28 +10,44 @@ from weir.http.app import create_app
 from weir.runtime.bootstrap import Runtime, bootstrap
 
 Mount = Callable[[FastAPI, Runtime], None]
-Handler = Callable[[Mapping[str, Any], Any], Any]
+
+
+class Handler:
+    """Called with an event it answers whole; what streams takes the application itself."""
+
+    def __init__(self, title: str, mount: Mount) -> None:
+        self._title, self._mount = title, mount
+        self._adapter: Callable[[Any, Any], Any] | None = None
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
+        return self.adapter()(event, context)
+
+    def asgi(self) -> FastAPI:
+        app = create_app(self._title)
+        self._mount(app, bootstrap(os.environ))
+        return app
+
+    def adapter(self) -> Callable[[Any, Any], Any]:
+        """The application behind Mangum, made once."""
+        if self._adapter is None:
+            import asyncio
+
+            from mangum import Mangum
+            from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+            # One loop for the life of the container: the connections to providers belong to it.
+            asyncio.set_event_loop(asyncio.new_event_loop())
+            text_mime_types = [*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"]
+            self._adapter = Mangum(self.asgi(), lifespan="off", text_mime_types=text_mime_types)
+        return self._adapter
 
 
 def lambda_handler(title: str, mount: Mount) -> Handler:
-    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing."""
+    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing.
 
-    @cache
-    def adapter() -> Callable[[Any, Any], Any]:
-        import asyncio
-
-        from mangum import Mangum
-        from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
-
-        # One loop for the life of the container: the connections to providers belong to it.
-        asyncio.set_event_loop(asyncio.new_event_loop())
-        app = create_app(title)
-        mount(app, bootstrap(os.environ))
-        return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"])
-
-    def handler(event: Mapping[str, Any], context: Any) -> Any:
-        return adapter()(event, context)
-
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        adapter()
+    Where a wrapper has put something else in the place of Lambda's runtime, that builds what it needs.
+    """
+    handler = Handler(title, mount)
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_EXEC_WRAPPER" not in os.environ:
+        handler.adapter()
     return handler

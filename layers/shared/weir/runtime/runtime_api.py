@@ -1,4 +1,7 @@
-"""AWS Lambda's Runtime API, as the runtime's side of it: the next event, an answer in pieces, an error."""
+"""AWS Lambda's Runtime API, as the runtime's side of it: the next event, an answer in pieces, an error.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html and, for answers in pieces, runtimes-custom.html.
+"""
 
 import asyncio
 import base64
@@ -9,31 +12,39 @@ from typing import Any
 
 import h11
 
+from weir.domain.errors import WeirError
 from weir.protocols import jsonbytes
 
 _VERSION = "2018-06-01"
 _AGENT = ("user-agent", "weir-runtime")
 _ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 _ERROR_BODY = "Lambda-Runtime-Function-Error-Body"
+_INVOCATION = "lambda-runtime-invocation-id"
+_FRAMES = 20
+_CLOSED = "Lambda's side closed the connection."
 
 
 class RuntimeApiError(RuntimeError):
-    """Lambda's side did not do what it does; the process cannot go on."""
+    """Lambda's side did not do what it does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """`deadline_ms` is Unix time: by then Lambda has stopped the process."""
+    """`deadline_ms` is Unix time: by then Lambda has stopped the process.
+
+    `number` is one that newer versions of the API give and want to see again (so does awslambdaric 4.2).
+    """
 
     id: str
     deadline_ms: int
-    arn: str
-    trace_id: str | None
     event: Mapping[str, Any]
+    arn: str = ""
+    trace_id: str | None = None
+    number: str | None = None
 
 
 class RuntimeApi:
-    """`address` is `host:port`, as in AWS_LAMBDA_RUNTIME_API."""
+    """`address` is `host:port`, as in AWS_LAMBDA_RUNTIME_API. Whatever is not done is a RuntimeApiError or OSError."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -45,68 +56,74 @@ class RuntimeApi:
         return Invocation(
             headers["lambda-runtime-aws-request-id"],
             int(headers["lambda-runtime-deadline-ms"]),
+            jsonbytes.loads(body),
             headers.get("lambda-runtime-invoked-function-arn", ""),
             headers.get("lambda-runtime-trace-id"),
-            jsonbytes.loads(body),
+            headers.get(_INVOCATION),
         )
 
     async def restored(self) -> None:
-        """With SnapStart: the process is frozen here, and goes on as many processes."""
+        """With SnapStart: the process is frozen here, and goes on as many processes, each without a connection."""
+        await self.close()
         await self._ask("GET", "/runtime/restore/next")
+        await self.close()
 
     async def begin(self, invocation: Invocation, metadata: Mapping[str, Any]) -> "StreamedReply":
-        """An answer for API Gateway, its first line and headers sent; the body follows in pieces."""
+        """An answer for API Gateway or a Function URL, its status and headers sent; the body follows in pieces."""
+        headers = [
+            ("host", self._address),
+            _AGENT,
+            *_numbered(invocation),
+            ("content-type", "application/vnd.awslambda.http-integration-response"),
+            ("lambda-runtime-function-response-mode", "streaming"),
+            ("transfer-encoding", "chunked"),
+            ("trailer", f"{_ERROR_TYPE}, {_ERROR_BODY}"),
+        ]
+        target = f"/{_VERSION}/runtime/invocation/{invocation.id}/response"
         connection = await _Connection.open(self._address)
-        reply = StreamedReply(connection)
         await connection.send(
-            h11.Request(
-                method="POST",
-                target=f"/{_VERSION}/runtime/invocation/{invocation.id}/response",
-                headers=[
-                    ("host", self._address),
-                    _AGENT,
-                    ("content-type", "application/vnd.awslambda.http-integration-response"),
-                    ("lambda-runtime-function-response-mode", "streaming"),
-                    ("transfer-encoding", "chunked"),
-                    ("trailer", f"{_ERROR_TYPE}, {_ERROR_BODY}"),
-                ],
-            ),
+            h11.Request(method="POST", target=target, headers=headers),
             h11.Data(data=jsonbytes.dumps(metadata) + bytes(8)),
         )
-        return reply
+        return StreamedReply(connection)
 
     async def fail(self, invocation: Invocation, exc: BaseException) -> None:
         """Nothing was answered: API Gateway answers 502."""
-        await self._ask("POST", f"/runtime/invocation/{invocation.id}/error", exc)
+        path = f"/runtime/invocation/{invocation.id}/error"
+        await self._ask("POST", path, Fault.of(exc), _numbered(invocation))
 
-    async def fail_init(self, exc: BaseException) -> None:
-        await self._ask("POST", "/runtime/init/error", exc)
+    async def fail_init(self, fault: "Fault") -> None:
+        await self._ask("POST", "/runtime/init/error", fault)
 
-    async def fail_restore(self, exc: BaseException) -> None:
-        await self._ask("POST", "/runtime/restore/error", exc)
+    async def fail_restore(self, fault: "Fault") -> None:
+        await self._ask("POST", "/runtime/restore/error", fault)
 
     async def close(self) -> None:
-        if self._idle is not None:
-            await self._idle.close()
+        connection, self._idle = self._idle, None
+        if connection is not None:
+            await connection.close()
 
-    async def _ask(self, method: str, path: str, exc: BaseException | None = None) -> tuple[dict[str, str], bytes]:
+    async def _ask(
+        self, method: str, path: str, fault: "Fault | None" = None, more: list[tuple[str, str]] | None = None
+    ) -> tuple[dict[str, str], bytes]:
         connection, self._idle = self._idle or await _Connection.open(self._address), None
-        headers = [("host", self._address), _AGENT]
-        body = b""
-        if exc is not None:
-            body = error_body(exc)
-            headers += [(_ERROR_TYPE, _kind(exc)), ("content-type", "application/json")]
-        if method == "POST":
-            headers.append(("content-length", str(len(body))))
+        headers = [("host", self._address), _AGENT, *(more or ())]
+        if fault is not None:
+            headers += [
+                (_ERROR_TYPE, fault.kind),
+                ("content-type", "application/json"),
+                ("content-length", str(len(fault.body))),
+            ]
+        body = fault.body if fault is not None else b""
         request = h11.Request(method=method, target=f"/{_VERSION}{path}", headers=headers)
         await connection.send(request, h11.Data(data=body), h11.EndOfMessage())
         status, answered, content = await connection.reply()
-        if status >= 300:
-            raise RuntimeApiError(f"{method} {path} was answered with {status}.")
         if connection.reusable():
             self._idle = connection
         else:
             await connection.close()
+        if status >= 300:
+            raise RuntimeApiError(f"{method} {path} was answered with {status}.")
         return answered, content
 
 
@@ -117,7 +134,7 @@ class StreamedReply:
         self._connection = connection
 
     async def send(self, piece: bytes) -> None:
-        """Returns when the piece is with the operating system, or the reader is too slow for it to hold more."""
+        """One HTTP chunk. It waits only while the reader is too slow for the operating system to hold more."""
         await self._connection.send(h11.Data(data=piece))
 
     async def finish(self) -> None:
@@ -125,8 +142,9 @@ class StreamedReply:
 
     async def break_off(self, exc: BaseException) -> None:
         """The caller sees a stream that breaks, never one that ends."""
-        body = base64.b64encode(error_body(exc)).decode()
-        await self._end(h11.EndOfMessage(headers=[(_ERROR_TYPE, _kind(exc)), (_ERROR_BODY, body)]))
+        fault = Fault.of(exc)
+        trailers = [(_ERROR_TYPE, fault.kind), (_ERROR_BODY, base64.b64encode(fault.body).decode())]
+        await self._end(h11.EndOfMessage(headers=trailers))
 
     async def _end(self, end: h11.EndOfMessage) -> None:
         try:
@@ -138,8 +156,31 @@ class StreamedReply:
             raise RuntimeApiError(f"The answer was taken with {status}.")
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as Lambda shows it: where it happened, not what was being worked on."""
+
+    kind: str
+    body: bytes
+
+    @classmethod
+    def of(cls, exc: BaseException, kind: str | None = None) -> "Fault":
+        kind = kind or f"Runtime.{type(exc).__name__}"
+        frames = traceback.extract_tb(exc.__traceback__)[-_FRAMES:]
+        shown = {
+            "errorMessage": str(exc) if isinstance(exc, WeirError) else "Weir failed; the reason is in its log.",
+            "errorType": kind,
+            "stackTrace": [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames],
+        }
+        return cls(kind, jsonbytes.dumps(shown))
+
+
+def _numbered(invocation: Invocation) -> list[tuple[str, str]]:
+    return [(_INVOCATION, invocation.number)] if invocation.number is not None else []
+
+
 class _Connection:
-    """One HTTP/1.1 connection. The operating system sends each piece at once: asyncio sets TCP_NODELAY."""
+    """One HTTP/1.1 connection. Each piece leaves at once: asyncio sets TCP_NODELAY."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -155,20 +196,23 @@ class _Connection:
         await self._writer.drain()
 
     async def reply(self) -> tuple[int, dict[str, str], bytes]:
-        status, headers, body = 0, {}, []
+        status = 0
+        headers: dict[str, str] = {}
+        body: list[bytes] = []
         while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(1 << 16))
-            elif isinstance(event, h11.Response):
-                status = event.status_code
-                headers = {name.decode(): value.decode() for name, value in event.headers}
-            elif isinstance(event, h11.Data):
-                body.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                return status, headers, b"".join(body)
-            elif not isinstance(event, h11.InformationalResponse):
-                raise RuntimeApiError("Lambda's side closed the connection.")
+            match self._http.next_event():
+                case h11.NEED_DATA:
+                    self._http.receive_data(await self._reader.read(1 << 16))
+                case h11.Response(status_code=status, headers=raw):
+                    headers = {name.decode(): value.decode() for name, value in raw}
+                case h11.Data(data=piece):
+                    body.append(bytes(piece))
+                case h11.EndOfMessage():
+                    return status, headers, b"".join(body)
+                case h11.InformationalResponse():
+                    pass
+                case _:
+                    raise RuntimeApiError(_CLOSED)
 
     def reusable(self) -> bool:
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
@@ -178,19 +222,3 @@ class _Connection:
 
     async def close(self) -> None:
         self._writer.close()
-
-
-def error_body(exc: BaseException) -> bytes:
-    """As Lambda shows errors: where it happened, not what was being worked on."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    return jsonbytes.dumps(
-        {
-            "errorMessage": "Weir failed; the reason is in its log.",
-            "errorType": _kind(exc),
-            "stackTrace": [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames[-20:]],
-        }
-    )
-
-
-def _kind(exc: BaseException) -> str:
-    return f"Runtime.{type(exc).__name__}"
