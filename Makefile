@@ -44,6 +44,7 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients (not pa
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
+	$(BIN)/python -m tests.bench.streaming
 
 corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
 	@$(BIN)/python infra/corpus.py

@@ -271,12 +271,11 @@ async def _reply(
     await writer.drain()
 
 
-@dataclass(frozen=True, slots=True)
 class _Request:
     """Read by hand: the borders of HTTP chunks are what is looked at here, and parsers do not tell them."""
 
-    path: str
-    headers: Mapping[str, str]
+    def __init__(self, path: str, headers: Mapping[str, str]) -> None:
+        self.path, self.headers = path, headers
 
     @classmethod
     async def read(cls, reader: asyncio.StreamReader) -> Self | None:
@@ -293,10 +292,29 @@ class _Request:
         return b"".join([piece async for piece in self.chunks(reader, {})])
 
     async def chunks(self, reader: asyncio.StreamReader, trailers: dict[str, str]) -> AsyncIterator[bytes]:
-        while size := int(await reader.readuntil(b"\r\n"), 16):
-            yield (await reader.readexactly(size + 2))[:-2]
-        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
-            trailers.update(_fields([line.decode("latin-1").rstrip("\r\n")]))
+        """Each HTTP chunk; then `trailers` are filled. Many that came at once are taken apart without waiting."""
+        come, at = b"", 0
+
+        async def more() -> None:
+            nonlocal come, at
+            if not (read := await reader.read(1 << 16)):
+                raise asyncio.IncompleteReadError(b"", None)
+            come, at = come[at:] + read, 0
+
+        async def line() -> bytes:
+            nonlocal at
+            while (end := come.find(b"\r\n", at)) < 0:
+                await more()
+            found, at = come[at:end], end + 2
+            return found
+
+        while size := int(await line(), 16):
+            while len(come) < at + size + 2:
+                await more()
+            begun, at = at, at + size + 2
+            yield come[begun : at - 2]
+        while field := await line():
+            trailers.update(_fields([field.decode("latin-1")]))
 
 
 def _fields(lines: Sequence[str]) -> list[tuple[str, str]]:

@@ -257,7 +257,12 @@ def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None
         weir.upstream.replies["whole"] = completion_reply("Hello")
         body = json.dumps({"model": "openai/whole", "messages": [{"role": "user", "content": "Hi"}]})
         where = {"method": "POST", "path": "/v1/chat/completions", "sourceIp": "203.0.113.7"}
-        sent: dict[str, Any] = {"version": "2.0", "rawPath": where["path"], "rawQueryString": "", "headers": {"x-api-key": KEY}}
+        sent: dict[str, Any] = {
+            "version": "2.0",
+            "rawPath": where["path"],
+            "rawQueryString": "",
+            "headers": {"x-api-key": KEY},
+        }
         sent |= {"requestContext": {"http": where}, "body": body, "isBase64Encoded": False}
 
         answer = weir.emulator.invoke(sent)
