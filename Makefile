@@ -1,11 +1,14 @@
-# `make dev` runs Weir on this machine; `make test` is everything that CI runs. Both need python3 (3.11+) and make.
+# `make dev` runs Weir on this machine; CI runs `make test` and `make conformance`. They need python3 (3.11+) and make, the
+# last also node and npm.
 PYTHON ?= python3
 PORT ?= 8787
 WEIR_DATA_DIR ?= .weir
+CLIENTS ?=
 export PORT WEIR_DATA_DIR
 export SAM_CLI_TELEMETRY = 0
 
 VENV := .venv
+comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
@@ -19,7 +22,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed ## everything CI runs
+test: $(VENV)/.test $(TOOLS)/.installed ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -38,8 +41,8 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-conformance: $(VENV)/.test ## drive Weir with other people's own clients (not part of `make test`)
-	$(BIN)/python tests/conformance/run.py maitai
+conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENTS=a,b for some, CLIENTS=--list
+	@$(BIN)/python -m tests.conformance.run $(subst $(comma), ,$(CLIENTS))
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
@@ -62,7 +65,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .venv-conformance-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .venv-judge .conformance .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

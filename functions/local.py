@@ -17,7 +17,7 @@ from weir.runtime.bootstrap import Runtime, bootstrap
 
 
 def build(runtime: Runtime) -> FastAPI:
-    app = create_app("Weir")
+    app = create_app("Weir", runtime.keyring)
     for function in (completion, storage, request_log, portal):
         function.mount(app, runtime)
 
@@ -30,7 +30,15 @@ def build(runtime: Runtime) -> FastAPI:
 
 def create() -> FastAPI:
     """For uvicorn's --factory."""
-    runtime = bootstrap(os.environ)
+    return _serving(bootstrap(os.environ))
+
+
+def create_for_dev() -> FastAPI:
+    """The same for `weir dev`, which nobody else can reach: any WEIR_API_KEY will do."""
+    return _serving(bootstrap(os.environ, weak_key_allowed=True))
+
+
+def _serving(runtime: Runtime) -> FastAPI:
     app = build(runtime)
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
 from weir.runtime.bootstrap import Runtime, open_stores
 from weir.runtime.settings import Settings
 from weir.services.defaults import Defaults
+from weir.services.keys import Keys
 
 KEY = "canary-key-of-the-caller"
 TEST_KEY = "canary-key-of-the-test-environment"
@@ -43,10 +46,11 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
-    ledger, configurations = open_stores(settings)
+    ledger, configurations, keys = open_stores(settings)
     return Runtime(
         settings=settings,
-        keyring=Keyring(PRINCIPALS),
+        keyring=Keyring(PRINCIPALS, keys, now=lambda: START),
+        keys=Keys(keys, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
@@ -66,7 +70,7 @@ class Caller:
 
     @classmethod
     def of(cls, runtime: Runtime, mounts: Iterable[Mount]) -> "Caller":
-        app = create_app("Weir under test")
+        app = create_app("Weir under test", runtime.keyring)
         for mount in mounts:
             mount(app, runtime)
         return cls(app)

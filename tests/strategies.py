@@ -71,6 +71,8 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "tokens_per_second": st.none() | durations,
         "positive_feedback": st.none() | st.booleans(),
         "metadata": metadata | st.just(NOTHING),
+        "corrected_at": st.none() | ids.map(instant_of),
+        "session_review": metadata | st.just(NOTHING),
         "warnings": st.lists(texts, max_size=3).map(tuple),
         "revision": st.integers(0, 3),
     }

@@ -14,7 +14,7 @@ from weir.ledger.sqlite import SQLiteRecordStore
 from weir.providers.catalog import CATALOG
 from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
-from weir.runtime.doctor import weakness
+from weir.runtime.weak_keys import weakness
 
 PROJECT = Path(__file__).resolve().parents[1]
 STRONG = "canary-zT9pQ4mX7rB2wL6k"

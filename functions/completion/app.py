@@ -13,7 +13,7 @@ from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import ProviderError, RequestInvalid
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
-from weir.http.chat_reply import DONE, ChunkEncoder, WriteUsage, error_event, usage_body
+from weir.http.chat_reply import ANSWER_PREFIX, DONE, ChunkEncoder, WriteUsage, error_event, usage_body
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import Dialect, error_reply, openai_error
@@ -227,7 +227,7 @@ def _encoder(attempt: Attempt[ChatCall], **how: Any) -> ChunkEncoder:
     """`how`: what a dialect adds to its chunks, as ChunkEncoder names it."""
     call = attempt.ask.call
     return ChunkEncoder(
-        id=f"chatcmpl-{attempt.id}",
+        id=ANSWER_PREFIX + attempt.id,
         created=int(attempt.accepted_at.timestamp()),
         model=call.model,
         include_usage=call.include_usage,

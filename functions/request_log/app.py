@@ -1,8 +1,8 @@
-"""Request logs in Keywords AI's dialect: create, list, sum up, read one, annotate."""
+"""Request logs in Keywords AI's dialect: create, list, sum up, read one, annotate; and the spans of traces."""
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from weir.domain.errors import LedgerUnavailable, WeirError
+from weir.domain.errors import LedgerUnavailable, RequestInvalid, WeirError
 from weir.domain.totals import Totals
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal
@@ -26,16 +26,20 @@ from weir.http.request_log_bulk import (
     row_id,
     to_annotation,
     to_rows,
+    to_span_rows,
 )
 from weir.http.request_log_list import groups_body, list_body, summary_body, to_group_query
 from weir.http.request_log_query import to_query, to_window
 from weir.http.request_log_view import for_old_client, log_row, log_view
-from weir.http.request_logs import LogBody
+from weir.http.request_logs import LogBody, LogFields
+from weir.http.span_intake import error_reply as otlp_error
+from weir.http.span_intake import export_reply, take_spans
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.lambda_handler import lambda_handler
 from weir.services.log import Logs, ToKeep
 from weir.services.log_queries import LogQueries
+from weir.services.trace import SpanToKeep, Traces, span_id
 
 _API = "/api/request-logs"
 _OLD = "/request-logs"
@@ -52,6 +56,7 @@ class RequestLogs:
         self._runtime = runtime
         self._logs = Logs(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
         self._queries = LogQueries(runtime.ledger)
+        self._traces = Traces(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
 
     async def create(self, request: Request) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "ingest")
@@ -114,22 +119,47 @@ class RequestLogs:
     async def _create(self, request: Request, principal: Principal, raw: bytes) -> Response:
         intake = clean(principal, request, raw, self._runtime.secrets)
         log = _to_keep(intake.body, intake.raw, header_id(request, "idempotency-key", intake.secrets))
-        logged = await self._logs.keep(
-            log.body,
-            log.request,
-            workspace=principal.workspace,
-            environment=principal.environment,
-            caller_id=log.caller_id,
-        )
+        logged = await self._logs.keep(log, workspace=principal.workspace, environment=principal.environment)
         answer = {"message": "log successful", "id": logged.id, "unique_id": logged.id}
         fields = {"duplicate": True} if logged.record is None else log_row(logged.record)
         return _json(answer | fields)
 
-    async def _keep_all(self, request: Request, most: int) -> tuple[Sequence[str | None], dict[int, WeirError]]:
-        """The id of each log, and why those that have none were not kept. Raises LedgerUnavailable if none could be."""
+    async def spans(self, request: Request) -> Response:
+        """By OTLP. `X-Respan-Dogfood` asks a server not to trace its own work on the spans: Weir traces nothing."""
+        try:
+            intake = await take_spans(
+                request, self._runtime.keyring, self._runtime.secrets, self._runtime.settings.body_limit
+            )
+            spans = [SpanToKeep(log, text) for log, text in intake.spans]
+            principal = intake.principal
+            await self._traces.keep_all(spans, workspace=principal.workspace, environment=principal.environment)
+        except WeirError as exc:
+            return otlp_error(request, exc)
+        return export_reply(request, intake.rejected)
+
+    async def span_logs(self, request: Request) -> Response:
+        """Keywords AI's own way: logs with the ids of their trace and span."""
         intake = await self._intake(request)
-        rows = to_rows(intake.body, most)
+        rows = to_span_rows(intake.body, BATCH_LIMIT)
+        ids, errors = await self._keep_rows(intake, rows, None, _span_to_keep)
+        counts = bulk_body(len(ids), errors)
+        if ids and len(errors) == len(ids):
+            return _json({"error": counts["errors"][0]["error"], **counts}, 400)
+        return _json({"message": "traces ingested", **counts})
+
+    async def _keep_all(self, request: Request, most: int) -> tuple[Sequence[str | None], dict[int, WeirError]]:
+        intake = await self._intake(request)
         key = header_id(request, "idempotency-key", intake.secrets)
+        return await self._keep_rows(intake, to_rows(intake.body, most), key, _to_keep)
+
+    async def _keep_rows(
+        self,
+        intake: Intake,
+        rows: Sequence[Any],
+        key: str | None,
+        to_keep: Callable[[Any, bytes | None, str | None], ToKeep],
+    ) -> tuple[Sequence[str | None], dict[int, WeirError]]:
+        """The id of each log, and why those that have none were not kept. Raises LedgerUnavailable if none could be."""
         ids: list[str | None] = [None] * len(rows)
         errors: dict[int, WeirError] = {}
 
@@ -149,7 +179,7 @@ class RequestLogs:
                 logs: dict[int, ToKeep] = {}
                 for index, row in enumerate(rows[start : start + _SLICE], start):
                     try:
-                        logs[index] = _to_keep(row, None, f"{key}:{index}" if key else None)
+                        logs[index] = to_keep(row, None, f"{key}:{index}" if key else None)
                     except WeirError as exc:
                         errors[index] = exc
                 keeping.create_task(keep(logs))
@@ -207,15 +237,41 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     ):
         paths = [base + end for base in (_API, _OLD) for end in ends]
         route(app, method, paths, endpoint, dialect="request_logs", summary=summary, body=body)
+    exports = [base + path for base in ("/api", "") for path in ("/v1/traces", "/v2/traces")]
+    route(app, "POST", exports, logs.spans, dialect="request_logs", summary="Take in spans by OTLP/HTTP")
+    ingests = [f"{base}{of}/v1/traces/ingest" for base in ("/api", "") for of in ("", "/integrations", "/openai")]
+    rows = {"type": "array", "items": LogFields.model_json_schema()}
+    route(
+        app,
+        "POST",
+        ingests,
+        logs.span_logs,
+        dialect="request_logs",
+        summary="Take in spans as a list of logs",
+        body=rows,
+    )
 
 
 def _to_keep(fields: Any, raw: bytes | None, key: str | None) -> ToKeep:
     """`raw` is the text of the fields, if it is at hand. Raises RequestInvalid."""
     body = validated(LogBody, fields)
+    return ToKeep(body, _text_to_keep(body, fields, raw), body.unique_id or body.request_id or key)
+
+
+def _span_to_keep(fields: Any, raw: bytes | None, key: str | None) -> ToKeep:
+    """A log that says where in a trace it belongs; it need not have called a model. Raises RequestInvalid."""
+    body = validated(LogFields, fields)
+    for name in ("trace_unique_id", "span_unique_id"):
+        if not getattr(body, name):
+            raise RequestInvalid(f"'{name}' is required.", param=name)
+    id = body.unique_id or body.request_id or span_id(body.trace_unique_id, body.span_unique_id)
+    return ToKeep(body, _text_to_keep(body, fields, raw), id, "trace")
+
+
+def _text_to_keep(body: LogFields, fields: Mapping[str, Any], raw: bytes | None) -> bytes:
     if body.disable_log:
-        raw = jsonbytes.dumps({name: value for name, value in fields.items() if name not in WITHHELD})
-    kept = raw if raw is not None else jsonbytes.dumps(fields)
-    return ToKeep(body, kept, body.unique_id or body.request_id or key)
+        return jsonbytes.dumps({name: value for name, value in fields.items() if name not in WITHHELD})
+    return raw if raw is not None else jsonbytes.dumps(fields)
 
 
 def _raise_if_refused(errors: dict[int, WeirError], rows: int) -> None:

@@ -5,6 +5,7 @@ import gzip
 import itertools
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,9 +156,61 @@ def _stored(sent: Sent, stream: bool) -> dict[str, Any]:
     return {"chat_completion_request": request, "chat_completion_response": completion(f"You said {sent.said}")}
 
 
+def _corrected(sent: Sent, stream: bool) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": f"You said {sent.said}"}}
+    return {**sent.fields, **_params(sent, stream), "choices": [choice]}
+
+
 def _logged(sent: Sent, stream: bool) -> dict[str, Any]:
     answer = {"role": "assistant", "content": f"You said {sent.said}"}
     return {**sent.fields, **_params(sent, stream), "completion_message": answer, "full_request": sent.params}
+
+
+def _span(sent: Sent, stream: bool) -> dict[str, Any]:
+    """A tracer's view of the call: each field an attribute, and all of them once more as the text of an argument."""
+    fields = {**sent.fields, **_params(sent, stream)}
+    attributes = {
+        **fields,
+        "traceloop.entity.input": json.dumps({"kwargs": fields}),
+        "gen_ai.prompt.0.content": sent.said,
+        "gen_ai.request.model": sent.model,
+        **{f"respan.metadata.{name}": str(value) for name, value in sent.fields.items() if name.endswith("_id")},
+    }
+    event = {"name": "exception", "attributes": _attributes({"exception.message": f"You said {sent.said}"})}
+    span = {
+        "traceId": secrets.token_hex(16),
+        "spanId": secrets.token_hex(8),
+        "name": f"call {sent.model}",
+        "attributes": _attributes(attributes),
+        "events": [event],
+        "status": {"code": 2, "message": sent.said},
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+def _attributes(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value": _any_value(value)} for name, value in fields.items()]
+
+
+def _any_value(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case list():
+            return {"arrayValue": {"values": [_any_value(member) for member in value]}}
+        case dict():
+            return {"kvlistValue": {"values": _attributes(value)}}
+        case _:
+            return {"stringValue": str(value)}
+
+
+def _listed(sent: Sent, stream: bool) -> dict[str, Any]:
+    place = {"trace_unique_id": secrets.token_hex(8), "span_unique_id": secrets.token_hex(4)}
+    return {"data": [{**_logged(sent, stream), **place}]}
+
+
+def _key(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
 
 
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
@@ -173,7 +226,11 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "Maitai": ("POST", "/chat/completions/serialized", _maitai, False),
     "Maitai, streamed": ("POST", "/chat/completions/serialized", _maitai, True),
     "stored": ("PUT", "/chat/completions/response", _stored, False),
+    "corrected": ("PUT", "/api/v1/requests/{id}/response", _corrected, False),
     "logged": ("POST", "/api/request-logs/create", _logged, False),
+    "traced": ("POST", "/v1/traces", _span, False),
+    "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
+    "a new key": ("POST", "/api/v1/api-keys", _key, False),
 }
 
 
@@ -290,7 +347,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         environ = {"OPENAI_API_KEY": PROVIDER_KEY, "OPENAI_BASE_URL": f"{upstream.url}/v1"}
         with WeirProcess(data_dir, environ, PROCESS_KEY) as weir, httpx.Client(base_url=weir.url, timeout=60) as client:
             for (name, _, sent), route in itertools.product(_requests(), ROUTES):
-                response = _send(client, sent, *ROUTES[route])
+                method, path, body, stream = ROUTES[route]
+                if "{id}" in path:
+                    path = path.format(id=_kept(client))
+                response = _send(client, sent, method, path, body, stream)
                 statuses[f"{name} ({route})"] = response.status_code
                 left += _errors(response, route)
             left += traces(data_dir)  # once while the write-ahead log is there, once when all is in its place
@@ -308,6 +368,14 @@ def _send(client: httpx.Client, sent: Sent, method: str, path: str, body: Body, 
         headers["authorization"] = f"Bearer {PROCESS_KEY}"
     content = sent.spell(json.dumps(body(sent, stream)).encode())
     return client.request(method, path + sent.query, content=content, headers=headers)
+
+
+def _kept(client: httpx.Client) -> str:
+    """The id of a record without a secret, which holds what the next request is about."""
+    pair = _stored(Sent(), False)
+    answer = client.put("/chat/completions/response", json=pair, headers={"x-api-key": PROCESS_KEY})
+    id: str = answer.json()["id"]
+    return id
 
 
 def _errors(response: httpx.Response, route: str) -> Iterator[tuple[str, bytes]]:

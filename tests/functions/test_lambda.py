@@ -212,6 +212,20 @@ def test_a_summary_is_summed_from_the_table(handlers: dict[str, Handler]) -> Non
     )
 
 
+def test_packed_spans_are_kept_and_read_back(handlers: dict[str, Handler]) -> None:
+    answer = handlers["request-log"](event("trace"), None)
+
+    assert (answer["statusCode"], header(answer, "content-type")) == (200, "application/x-protobuf")
+    assert answer["body"] == ""
+    (row,) = json.loads(body_of(handlers["request-log"](event("request-log-list"), None)))["results"]
+    log = read_back(handlers, row["id"])
+    assert (log["span_name"], log["latency"], log["prompt_messages"]) == (
+        "greet",
+        1.5,
+        [{"role": "user", "content": "Grüezi"}],
+    )
+
+
 def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> None:
     noise = base64.b64encode(bytes(range(256)) * 4 + str(list(range(60_000))).encode()).decode()
     sent = {"model": "m", "input": noise, "output": "x"}
@@ -266,6 +280,8 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-annotate",
         "request-log-summary",
         "portal",
+        "trace",
+        "portal-requests",
     }
 
 
@@ -283,3 +299,56 @@ def test_what_is_set_for_an_application_holds_for_a_completion(handlers: dict[st
     told = handlers["storage"](event("storage", httpMethod="GET", path="/config/init_sdk", body=None), None)
     (application,) = json.loads(body_of(told))["applications"]
     assert (application["id"], application["meta"]["model"]) == (1, "demo/echo")
+
+
+def test_stored_calls_are_listed_corrected_and_read_below_api_v1(handlers: dict[str, Handler]) -> None:
+    handlers["storage"](event("storage"), None)
+
+    listed = handlers["portal"](event("portal-requests"), None)
+
+    assert listed["statusCode"] == 200
+    found = json.loads(body_of(listed))
+    assert found["pagination"] == {"total": 1, "offset": 0, "limit": 10}
+    (row,) = found["data"]
+    assert row["response"]["choices"][0]["message"]["content"] == "Salü"
+    path = f"/api/v1/requests/{row['id']}"
+    correction = '{"message_content": "Hoi"}'
+    made = event("portal-requests", httpMethod="PUT", path=f"{path}/response", body=correction)
+    made |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+    assert handlers["portal"](made, None)["statusCode"] == 200
+    read = handlers["portal"]({**made, "httpMethod": "GET", "path": path, "body": None}, None)
+    whole = json.loads(body_of(read))["data"]
+    said = [whole[name]["choices"][0]["message"]["content"] for name in ("response", "corrected_response")]
+    assert said == ["Salü", "Hoi"]
+
+
+def test_what_the_portal_does_not_offer_it_says_itself(handlers: dict[str, Handler]) -> None:
+    asked = event("portal-requests", path="/api/v1/agents", queryStringParameters=None)
+    answer = handlers["portal"]({**asked, "multiValueQueryStringParameters": None}, None)
+    assert (answer["statusCode"], json.loads(body_of(answer))["error"]["status"]) == (501, 501)
+
+
+def test_a_tenants_key_made_here_opens_every_function_and_no_other_tenants_rows(handlers: dict[str, Handler]) -> None:
+    asked = json.dumps({"name": "CI", "tenant": "acme"})
+    made = handlers["portal"](event("portal", httpMethod="POST", path="/api/v1/api-keys", body=asked), None)
+    assert made["statusCode"] == 201, made["body"]
+    key = json.loads(body_of(made))["data"]["key"]
+
+    answer = handlers["completion"](with_key(event("completion"), key), None)
+
+    assert answer["statusCode"] == 200, answer["body"]
+    id = header(answer, "x-weir-request-id")
+    reading = event("request-log-list", path=f"/api/request-logs/{id}", pathParameters={"proxy": id})
+    assert handlers["request-log"](with_key(reading, key), None)["statusCode"] == 200
+    assert handlers["request-log"](reading, None)["statusCode"] == 404
+    assert handlers["storage"](with_key(event("storage"), key), None)["statusCode"] == 200
+    assert handlers["portal"](with_key(event("portal"), key), None)["statusCode"] == 403
+    assert key[18:] not in json.dumps(boto3.client("dynamodb").scan(TableName="ledger")["Items"], default=repr)
+
+
+def with_key(loaded: dict[str, Any], key: str) -> dict[str, Any]:
+    return {
+        **loaded,
+        "headers": {**loaded["headers"], "x-api-key": key},
+        "multiValueHeaders": {**loaded["multiValueHeaders"], "x-api-key": [key]},
+    }

@@ -134,7 +134,7 @@ def test_no_path_belongs_to_two_functions() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Path) -> None:
     (function,) = [found for found in FUNCTIONS.values() if found["Properties"]["CodeUri"] == f"functions/{folder}"]
-    runtime = bootstrap({"WEIR_API_KEY": "canary-key", "WEIR_DATA_DIR": str(tmp_path)})
+    runtime = bootstrap({"WEIR_API_KEY": "canary-key-of-the-template", "WEIR_DATA_DIR": str(tmp_path)})
     app = create_app("routes")
     ours = len(app.routes)
     import_module(f"functions.{folder}.app").mount(app, runtime)

@@ -9,7 +9,7 @@ from moto import mock_aws
 
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.ledger import aws
-from weir.ledger.ports import ConfigStore, RecordStore
+from weir.ledger.ports import ConfigStore, KeyStore, RecordStore
 
 _names = count()
 
@@ -53,3 +53,8 @@ def records(engine: Engine) -> Iterator[RecordStore]:
 @pytest.fixture
 def configuration(engine: Engine) -> ConfigStore:
     return engine.configuration()
+
+
+@pytest.fixture
+def keys(engine: Engine) -> KeyStore:
+    return engine.keys()

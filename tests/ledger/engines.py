@@ -12,12 +12,14 @@ from botocore.exceptions import EndpointConnectionError
 from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
+from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.keys import INDEXES, Index
-from weir.ledger.ports import BlobStore, ConfigStore, RecordStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
+from weir.ledger.sqlite_keys import SQLiteKeyStore
 
 
 class Engine(Protocol):
@@ -30,6 +32,8 @@ class Engine(Protocol):
     def blobs(self) -> BlobStore: ...
 
     def configuration(self) -> ConfigStore: ...
+
+    def keys(self) -> KeyStore: ...
 
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
@@ -58,6 +62,9 @@ class SQLiteAndFiles:
     def configuration(self) -> SQLiteConfigStore:
         return SQLiteConfigStore(self._path)
 
+    def keys(self) -> SQLiteKeyStore:
+        return SQLiteKeyStore(self._path)
+
     @contextmanager
     def refusing_records(self) -> Iterator[None]:
         self._run("CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'refused'); END")
@@ -66,7 +73,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "caller_ids", "configuration", "sequences")
+        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -136,6 +143,9 @@ class DynamoDBAndS3:
 
     def configuration(self) -> DynamoDBConfigStore:
         return DynamoDBConfigStore(self.wire, self.table)
+
+    def keys(self) -> DynamoDBKeyStore:
+        return DynamoDBKeyStore(self.wire, self.table)
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

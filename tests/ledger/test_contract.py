@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -343,7 +344,24 @@ def test_a_window_holds_its_first_id_and_not_its_last(
     assert [item.id for item in records.newest(workspace, limit=2, before=before, since=since)] == expected[:2]
 
 
-ANNOTATION = Annotation(note="checked", positive_feedback=True, custom_identifier="c", metadata={"b": 2, "c": "3"})
+CORRECTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ANNOTATION = Annotation(
+    note="checked",
+    positive_feedback=True,
+    custom_identifier="c",
+    corrected_at=CORRECTED,
+    session_review={"feedback": 1},
+    metadata={"b": 2, "c": "3"},
+)
+PLACE_IN_A_TRACE: dict[str, Any] = {
+    "session_id": "session",
+    "customer_identifier": "customer",
+    "trace_id": "t" * 32,
+    "span_id": "s" * 16,
+    "parent_span_id": "p" * 16,
+    "span_name": "chat",
+    "workflow_name": "answer",
+}
 
 
 def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore) -> None:
@@ -354,12 +372,22 @@ def test_an_annotation_changes_its_fields_and_nothing_else(records: RecordStore)
         note="checked",
         positive_feedback=True,
         custom_identifier="c",
+        corrected_at=CORRECTED,
+        session_review={"feedback": 1},
         metadata={"a": 1, "b": 2, "c": "3"},
         revision=1,
     )
     assert records.annotate("main", entry.record.id, ANNOTATION) == expected
     assert records.get("main", "order-1") == replace(entry, record=expected)
     assert records.newest("main", limit=10) == (expected,)
+
+
+def test_an_annotation_gives_a_record_its_place_in_a_trace(records: RecordStore) -> None:
+    entry = Entry(record(), b"content")
+    keep(records, entry)
+    expected = replace(entry.record, **PLACE_IN_A_TRACE, revision=1)
+    assert records.annotate("main", entry.record.id, Annotation(**PLACE_IN_A_TRACE)) == expected
+    assert records.get("main", entry.record.id) == replace(entry, record=expected)
 
 
 def test_an_annotation_finds_the_record_by_the_callers_id(records: RecordStore) -> None:
@@ -376,7 +404,13 @@ def test_a_later_annotation_keeps_what_it_does_not_name(records: RecordStore) ->
     records.annotate("main", entry.record.id, ANNOTATION)
     changed = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"b": None, "d": 4}))
     expected = replace(
-        entry.record, positive_feedback=True, custom_identifier="c", metadata={"c": "3", "d": 4}, revision=2
+        entry.record,
+        positive_feedback=True,
+        custom_identifier="c",
+        corrected_at=CORRECTED,
+        session_review={"feedback": 1},
+        metadata={"c": "3", "d": 4},
+        revision=2,
     )
     assert changed == expected
     again = records.annotate("main", entry.record.id, Annotation(note=None, metadata={"d": 4}))

@@ -73,6 +73,8 @@ FULLEST = Record(
     tokens_per_second=20.5,
     note="checked",
     positive_feedback=False,
+    corrected_at=datetime(2026, 1, 2, 0, 0, 0, 456_000, UTC),
+    session_review={"feedback": 2},
     revision=1,
 )
 

@@ -1,4 +1,4 @@
-"""Whoever does not price does not pay for it."""
+"""Whoever does not price, or take in spans, does not pay for it."""
 
 import subprocess
 import sys
@@ -8,7 +8,8 @@ import pytest
 LOADED = """
 import sys
 {code}
-print(sorted(name for name in sys.modules if name.startswith(("weir.prices.", "genai_prices"))))
+late = ("weir.prices.", "genai_prices", "opentelemetry.proto", "google.protobuf")
+print(sorted(name for name in sys.modules if name.startswith(late)))
 """
 
 
@@ -16,10 +17,10 @@ print(sorted(name for name in sys.modules if name.startswith(("weir.prices.", "g
     "code",
     [
         "import functions.completion.app, functions.storage.app, functions.request_log.app",
-        "import weir.services.cost, weir.services.attempt",
+        "import weir.services.cost, weir.services.attempt, weir.services.trace, weir.http.span_intake",
     ],
 )
-def test_prices_are_not_loaded_before_the_first_cost(code: str) -> None:
+def test_neither_prices_nor_otlp_are_loaded_before_they_are_needed(code: str) -> None:
     environ = {"WEIR_API_KEY": "canary-key", "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", LOADED.format(code=code)], env=environ, capture_output=True, text=True, check=True

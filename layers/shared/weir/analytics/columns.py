@@ -64,6 +64,8 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("tokens_per_second", NUMBER),
     ("note", TEXT),
     ("positive_feedback", TRUTH),
+    ("corrected_at", WHOLE),
+    ("session_review", TEXT),
     ("metadata", TEXT),
     ("warnings", f"array<{TEXT}>"),
     ("request", TEXT),

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics
+from weir.cli import analytics, keys
+from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
@@ -30,12 +31,16 @@ def main() -> int:
     doctor.add_argument("--json", action="store_true", help="for machines: everything, with every feature")
     doctor.set_defaults(run=_doctor)
     analytics.register(commands)
+    keys.register(commands)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))
     except SettingsInvalid as exc:
         print(f"weir: {exc}", file=sys.stderr)
         return 2
+    except WeirError as exc:
+        print(f"weir: {exc}", file=sys.stderr)
+        return 1
 
 
 def _dev(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """What may be said of a record after it was kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -29,9 +30,21 @@ class Annotation:
     note: str | _Unchanged | None = UNCHANGED
     positive_feedback: bool | _Unchanged | None = UNCHANGED
     custom_identifier: str | _Unchanged | None = UNCHANGED
+    session_id: str | _Unchanged | None = UNCHANGED
+    customer_identifier: str | _Unchanged | None = UNCHANGED
+    trace_id: str | _Unchanged | None = UNCHANGED
+    span_id: str | _Unchanged | None = UNCHANGED
+    parent_span_id: str | _Unchanged | None = UNCHANGED
+    span_name: str | _Unchanged | None = UNCHANGED
+    workflow_name: str | _Unchanged | None = UNCHANGED
     client_first_token_ms: float | _Unchanged | None = UNCHANGED
     client_latency_ms: float | _Unchanged | None = UNCHANGED
+    corrected_at: datetime | _Unchanged = UNCHANGED
+    session_review: Mapping[str, Any] | _Unchanged = UNCHANGED
     metadata: Mapping[str, Any] = NOTHING
+
+
+_FIELDS = tuple(field.name for field in fields(Annotation) if field.name != "metadata")
 
 
 def annotated(record: Record, annotation: Annotation) -> Record:
@@ -41,16 +54,8 @@ def annotated(record: Record, annotation: Annotation) -> Record:
 
 
 def _changed(record: Record, annotation: Annotation) -> Record:
-    if annotation.note is not UNCHANGED:
-        record = replace(record, note=annotation.note)
-    if annotation.positive_feedback is not UNCHANGED:
-        record = replace(record, positive_feedback=annotation.positive_feedback)
-    if annotation.custom_identifier is not UNCHANGED:
-        record = replace(record, custom_identifier=annotation.custom_identifier)
-    if annotation.client_first_token_ms is not UNCHANGED:
-        record = replace(record, client_first_token_ms=annotation.client_first_token_ms)
-    if annotation.client_latency_ms is not UNCHANGED:
-        record = replace(record, client_latency_ms=annotation.client_latency_ms)
+    changes = {name: value for name in _FIELDS if (value := getattr(annotation, name)) is not UNCHANGED}
+    record = replace(record, **changes)
     if annotation.metadata:
         gone = {name for name, value in annotation.metadata.items() if value is None}
         merged = {**record.metadata, **annotation.metadata}

@@ -3,10 +3,12 @@
     WeirError
     |- RequestInvalid            the caller's request cannot be understood or expressed
     |  |- RequestTooLarge        it exceeds what one call may carry
+    |  |- FormatUnsupported      it is of a format that the route does not read
     |  `- ModelUnknown           no configured provider answers to that model name
     |- Unauthorized              no key, a wrong key, or a key without the scope
     |- NotFound                  no such record
     |- Conflict                  the same id with another content
+    |- NotOffered                an operation of another vendor's API that Weir does not have
     |- LedgerUnavailable         the record could not be made durable
     `- ProviderError             the provider did not give an answer we can use
        |- ProviderRejected       it refused the request (4xx)
@@ -39,6 +41,10 @@ class RequestTooLarge(RequestInvalid):
     """The body is larger than one call may carry."""
 
 
+class FormatUnsupported(RequestInvalid):
+    """The body is of a content type, or packed in a way, that the route does not read."""
+
+
 class ModelUnknown(RequestInvalid):
     """No configured provider answers to that name; `nearest` are names that do."""
 
@@ -67,6 +73,10 @@ class NotFound(WeirError):
 
 class Conflict(WeirError):
     """The id is taken by something else."""
+
+
+class NotOffered(WeirError):
+    """The callers' clients know such an operation, and Weir does not offer it."""
 
 
 class LedgerUnavailable(WeirError):

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypedDict
 from weir.domain.completion import NOTHING, Usage
 
 Environment = Literal["prod", "test"]
-Origin = Literal["completion", "storage", "request_log"]
-"""The way in: through the gateway, the store-only route, or the request-log route."""
+Origin = Literal["completion", "storage", "request_log", "trace"]
+"""The way in: through the gateway, the store-only route, the request-log route, or as a span of a trace."""
 RequestType = Literal["PROD", "RERUN", "SYNTHETIC", "MANUAL"]
 InferenceLocation = Literal["SERVER", "CLIENT"]
 Outcome = Literal["complete", "error", "cut_off", "caller_gone"]
@@ -52,8 +52,10 @@ class Record:
     `created_at` is when Weir accepted it (the time inside `id`). `model` is what was asked for, `answered_model` what
     answered. Claimed figures come from the caller or the provider; computed ones from us, under `price_version`.
     Costs are US dollars. `status_code` is what the caller got (or said it got). An Annotation may change `metadata`,
-    `note`, `positive_feedback` and `custom_identifier` later, and add the client's own times, which include the way
-    here and back; the rest stays as it was accepted. `revision` counts those changes.
+    `note`, `positive_feedback` and `custom_identifier` later, add the client's own times, which include the way here
+    and back, and give the call its place in a trace; the rest stays as it was. So does the answer: a correction lies
+    beside it, since `corrected_at`. `session_review` is what was said of the session, on its first record. `revision`
+    counts those changes.
     """
 
     id: str
@@ -103,6 +105,8 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    corrected_at: datetime | None = None
+    session_review: Mapping[str, Any] = NOTHING
     revision: int = 0
 
     @property
@@ -117,7 +121,7 @@ class Record:
             return self.tokens_per_second
         if self.claimed_usage is None or not self.latency_ms:
             return None
-        return self.claimed_usage.completion / (self.latency_ms / 1000)
+        return self.claimed_usage.completion * 1000 / self.latency_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weir import __version__
 from weir.domain.errors import RequestInvalid, RequestTooLarge, WeirError
+from weir.http.auth import Keyring
 from weir.http.errors import Dialect, error_reply
 from weir.protocols import jsonbytes
 
@@ -44,8 +45,11 @@ class WeirApp(FastAPI):
     """FastAPI's routing and document without its stack of middleware, which would cost more than Weir's own work.
 
     What that stack is for is done elsewhere: errors become answers in `answering`, bodies are limited in `read_body`.
-    Trailing slashes are taken off before routing, so nothing redirects.
+    Trailing slashes are taken off before routing, so nothing redirects. With a `keyring`, a key that is not known yet
+    is read before its endpoint asks who is calling.
     """
+
+    keyring: Keyring | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.middleware_stack is None:
@@ -87,10 +91,11 @@ def _without_parameters(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Di
     return found
 
 
-def create_app(title: str) -> WeirApp:
+def create_app(title: str, keyring: Keyring | None = None) -> WeirApp:
     """An application without routes."""
     app = WeirApp(title=title, version=__version__, redirect_slashes=False, docs_url="/docs", redoc_url=None)
     app.router.route_class = DirectRoute
+    app.keyring = keyring
     return app
 
 
@@ -130,7 +135,10 @@ def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
 
     @functools.wraps(endpoint)
     async def answered(request: Request) -> Response:
+        keyring: Keyring | None = request.app.keyring
         try:
+            if keyring is not None:
+                await keyring.load(request.headers)
             return await endpoint(request)
         except WeirError as exc:
             return error_reply(exc, dialect)

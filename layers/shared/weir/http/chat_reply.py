@@ -21,6 +21,9 @@ from weir.domain.events import (
 from weir.http.reasoning_details import FIELD, details_of
 from weir.protocols import jsonbytes
 
+ANSWER_PREFIX = "chatcmpl-"
+"""Of an answer's own id; the id of the record follows."""
+
 DONE = b"data: [DONE]\n\n"
 
 

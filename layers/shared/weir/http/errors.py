@@ -8,9 +8,11 @@ from starlette.responses import Response
 from weir.domain.completion import NOTHING
 from weir.domain.errors import (
     Conflict,
+    FormatUnsupported,
     LedgerUnavailable,
     ModelUnknown,
     NotFound,
+    NotOffered,
     ProviderError,
     ProviderTimeout,
     RequestInvalid,
@@ -28,6 +30,8 @@ def status_of(error: WeirError) -> int:
     match error:
         case RequestTooLarge():
             return 413
+        case FormatUnsupported():
+            return 415
         case ModelUnknown() | NotFound():
             return 404
         case RequestInvalid():
@@ -36,6 +40,8 @@ def status_of(error: WeirError) -> int:
             return 403 if forbidden else 401
         case Conflict():
             return 409
+        case NotOffered():
+            return 501
         case LedgerUnavailable():
             return 503
         case ProviderTimeout(status=408):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from weir.domain.completion import NOTHING
-from weir.domain.configuration import Application, Intent, effective
+from weir.domain.configuration import Application, Intent, IntentGroup, effective
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import milliseconds
 from weir.http.chat_request import NAME_LIMIT, ChatParams, Name, check_metadata
@@ -132,6 +132,14 @@ class IntentBody(BaseModel):
     meta: ConfigBody | None = None
 
 
+class IntentGroupBody(BaseModel):
+    """A new group of the intents that have its name, whatever the application."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    intent_name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
+
+
 def application_view(application: Application, intents: tuple[Intent, ...], workspace: str) -> dict[str, Any]:
     """An application as operators see it, with what is set for it and for each intent. Instants are milliseconds."""
     return {
@@ -143,6 +151,16 @@ def application_view(application: Application, intents: tuple[Intent, ...], work
 
 def intent_view(intent: Intent) -> dict[str, Any]:
     return {**_action(intent), "meta": intent.config}
+
+
+def group_view(group: IntentGroup, workspace: str) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "intent_name": group.name,
+        "company_id": company_id(workspace),
+        "date_created": milliseconds(group.created_at),
+        "config": group.config,
+    }
 
 
 def client_view(application: Application, intents: tuple[Intent, ...], workspace: str) -> dict[str, Any]:

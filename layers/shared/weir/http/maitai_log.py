@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from weir.domain.completion import NOTHING, Completion
 from weir.domain.record import Environment, Failure, Payload, Record
-from weir.http.chat_reply import completion_body
+from weir.http.chat_reply import ANSWER_PREFIX, completion_body
 from weir.http.chat_request import NAME_LIMIT, IdValue, Name, check_metadata
 from weir.http.maitai_store import Required, TimingMetrics, id_text, measured
 from weir.protocols import jsonbytes
@@ -91,7 +91,7 @@ def log_payload(scrubbed: Mapping[str, Any], completion: Completion | None, reco
         return Payload(kept, native)
     said = completion_body(
         completion,
-        id=f"chatcmpl-{record.id}",
+        id=ANSWER_PREFIX + record.id,
         created=int(record.created_at.timestamp()),
         model=record.model or "",
         summary=True,

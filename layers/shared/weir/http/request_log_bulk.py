@@ -40,6 +40,16 @@ def to_rows(body: Any, most: int) -> Sequence[Any]:
     return rows
 
 
+def to_span_rows(body: Any, most: int) -> Sequence[Any]:
+    """The members of a list, or of `data`, as the exporters of agents' frameworks have it. Raises RequestInvalid."""
+    rows = body.get("data") if isinstance(body, dict) else body
+    if not isinstance(rows, list):
+        raise RequestInvalid("The request body must be a list of spans, or an object with such a list as 'data'.")
+    if len(rows) > most:
+        raise RequestInvalid(f"The list holds {len(rows)} spans, and may hold {most}.")
+    return rows
+
+
 def to_annotation(body: Any, ids: Sequence[str] = ()) -> Annotation:
     """`ids` are fields that may be there too because they say which log is meant. Raises RequestInvalid."""
     changes = validated(AnnotationBody, body)

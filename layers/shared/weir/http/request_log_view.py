@@ -15,6 +15,7 @@ from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Payload, Record
 from weir.http.proxy_params import effective
 from weir.http.request_logs import IDENTIFIERS, LogBody
+from weir.http.span_fields import log_fields
 from weir.protocols import jsonbytes
 
 _TEXTS = ("input", "output", "warnings")
@@ -126,7 +127,7 @@ def log_view(record: Record, payload: Payload) -> dict[str, Any]:
     What can be annotated is shown as it is by now; what has been taken away since is not shown.
     """
     row = log_row(record)
-    said = _as_logged(_object(payload.request)) if record.origin == "request_log" else _as_called(payload)
+    said = _as_came(record, payload)
     owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
     view = {**row, **said, **owned}
     for name in ANNOTATED:
@@ -170,6 +171,19 @@ def _object(text: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise LedgerUnavailable("The record is there, its payload cannot be read.")
     return value
+
+
+def _as_came(record: Record, payload: Payload) -> dict[str, Any]:
+    match record.origin:
+        case "request_log":
+            return _as_logged(_object(payload.request))
+        case "trace":
+            document = _object(payload.request)
+            if "traceId" not in document:  # a log that came as a span, not OpenTelemetry's
+                return _as_logged(document)
+            return {**_as_logged(log_fields(document)), "span": document}
+        case "completion" | "storage":
+            return _as_called(payload)
 
 
 def _as_logged(sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
-from weir.domain.record import Environment, Failure, Labels, Record
+from weir.domain.record import Environment, Failure, Labels, Origin, Record
 from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, IdValue, Name, check_metadata
 from weir.http.claims import Count, UsageClaim, claimed_usage, dollars, milliseconds
 
@@ -25,8 +25,8 @@ class CustomerParams(BaseModel):
     customer_identifier: IdValue | None = None
 
 
-class LogBody(BaseModel):
-    """One call made elsewhere. Only `model` is required; null is absent; fields without a name here are kept as sent.
+class LogFields(BaseModel):
+    """One call or one span, made elsewhere. Null is absent; fields without a name here are kept as sent.
 
     Durations are seconds, costs US dollars. `prompt_unit_price` and `completion_unit_price` are kept, not computed
     with: one page of their protocol means a price per token, another one per million tokens.
@@ -34,7 +34,7 @@ class LogBody(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    model: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
+    model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
     prompt_messages: Objects | None = None
     messages: Objects | None = None
     completion_message: dict[str, Any] | None = None
@@ -125,6 +125,12 @@ class LogBody(BaseModel):
         return self
 
 
+class LogBody(LogFields):
+    """A log of a call, which names its model; a span need not."""
+
+    model: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
+
+
 IDENTIFIERS = (
     "customer_identifier",
     "custom_identifier",
@@ -156,7 +162,7 @@ def instant(text: str, name: str) -> datetime:
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
-def called_at(body: LogBody) -> datetime | None:
+def called_at(body: LogFields) -> datetime | None:
     """When the call was made, if the log says so: prices are those of that day."""
     for name, text in (("start_time", body.start_time), ("timestamp", body.timestamp)):
         if text:
@@ -168,7 +174,14 @@ def called_at(body: LogBody) -> datetime | None:
 
 
 def to_record(
-    body: LogBody, *, id: str, workspace: str, environment: Environment, created_at: datetime, caller_id: str | None
+    body: LogFields,
+    *,
+    id: str,
+    workspace: str,
+    environment: Environment,
+    created_at: datetime,
+    caller_id: str | None,
+    origin: Origin = "request_log",
 ) -> Record:
     usage = claimed_usage(
         body.usage,
@@ -191,12 +204,12 @@ def to_record(
         workspace=workspace,
         environment=environment,
         created_at=created_at,
-        origin="request_log",
+        origin=origin,
         inference_location="CLIENT",
         caller_id=caller_id,
         session_id=str(thread) if _given(thread) else None,
         customer_identifier=str(customer) if _given(customer) else None,
-        model=body.model,
+        model=body.model or None,
         stream=streamed is True,
         status_code=body.status_code if body.status_code is not None else 200,
         outcome="complete" if failure is None else "error",
@@ -212,7 +225,7 @@ def to_record(
     )
 
 
-def labels(body: LogBody) -> Labels:
+def labels(body: LogFields) -> Labels:
     found: dict[str, str | bool | None] = {
         "log_type": body.log_type,
         "custom_identifier": _id(body.custom_identifier),
@@ -245,7 +258,7 @@ def _given(value: str | int | None) -> bool:
     return value is not None and value != ""
 
 
-def _failure(body: LogBody) -> Failure | None:
+def _failure(body: LogFields) -> Failure | None:
     status = body.status_code if body.status_code is not None and body.status_code >= 400 else None
     if status is None and not body.error_message and body.status not in ("error", "failed"):
         return None

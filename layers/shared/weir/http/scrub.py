@@ -115,6 +115,24 @@ def may_hold_secrets(raw: bytes) -> bool:
     return any(hint in lowered for hint in _HINTS) or _ESCAPED_ASCII.search(raw) is not None
 
 
+_HEADER_ATTRIBUTES = frozenset({"header", *_CONTAINERS})
+"""OpenTelemetry's attribute for a header is `http.request.header.<name>`."""
+
+
+def is_place_of_keys(attribute: str) -> bool:
+    """Whether a span's attribute may hold a key, by its dotted name, such as `http.request.header.authorization`."""
+    return _NAMES.search(attribute) is not None or not _HEADER_ATTRIBUTES.isdisjoint(attribute.split("."))
+
+
+def texts_of_keys(attribute: str, value: Any) -> set[str]:
+    """The keys in the value of such an attribute; a list holds a header's several values."""
+    if attribute.rpartition(".")[2].lower() in _ORDINARY:
+        return set()
+    if isinstance(value, str):
+        return _forms(value)
+    return find_secrets(value, inside=True)
+
+
 def find_secrets(body: Any, *, inside: bool = False) -> set[str]:
     """The texts that stand where credentials stand."""
     found: set[str] = set()

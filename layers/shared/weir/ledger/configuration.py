@@ -1,14 +1,14 @@
-"""Applications and intents over a ConfigStore. Calls block; they are made off the event loop."""
+"""Applications, intents and their groups over a ConfigStore. Calls block; they are made off the event loop."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weir.domain.completion import NOTHING
-from weir.domain.configuration import Application, Intent
+from weir.domain.configuration import Application, Intent, IntentGroup
 from weir.domain.errors import Conflict, LedgerUnavailable
 from weir.domain.ids import milliseconds
-from weir.ledger.keys import application_key, intent_key
+from weir.ledger.keys import application_key, intent_group_key, intent_key
 from weir.ledger.ports import ConfigStore
 from weir.protocols import jsonbytes
 
@@ -69,6 +69,26 @@ class Configurations:
         key = intent_key(application.ref_name, name)
         return intent if self._store.put(workspace, key, intent_to_item(intent), instead_of=None) else None
 
+    def groups(self, workspace: str) -> tuple[IntentGroup, ...]:
+        """In the order of their ids."""
+        items = self._store.all(workspace)
+        groups = [group_from_item(item) for key, item in items.items() if key.startswith("g#")]
+        return tuple(sorted(groups, key=lambda group: group.id))
+
+    def add_group(self, workspace: str, name: str, at: datetime, *, limit: int | None = None) -> IntentGroup | None:
+        """None when there is one of that name, or the limit is reached."""
+        key = intent_group_key(name)
+        if self._store.get(workspace, key):
+            return None
+        id = self._store.next_number(workspace, "intent groups", limit=limit)
+        if id is None:
+            return None
+        group = IntentGroup(id=id, name=name, created_at=at)
+        return group if self._store.put(workspace, key, group_to_item(group), instead_of=None) else None
+
+    def edit_group(self, workspace: str, name: str, change: Change) -> IntentGroup:
+        return group_from_item(self._edit(workspace, intent_group_key(name), change))
+
     def edit_application(self, workspace: str, ref_name: str, change: Change) -> Application:
         """Change the config of one that exists. Raises Conflict when others edit it all the time."""
         item = self._edit(workspace, application_key(ref_name), change)
@@ -120,6 +140,21 @@ def intent_to_item(intent: Intent) -> bytes:
 
 def intent_from_item(item: bytes) -> Intent:
     return Intent(**_fields(item))
+
+
+def group_to_item(group: IntentGroup) -> bytes:
+    return jsonbytes.dumps(
+        {
+            "id": group.id,
+            "name": group.name,
+            "created_at": milliseconds(group.created_at),
+            "config": group.config,
+        }
+    )
+
+
+def group_from_item(item: bytes) -> IntentGroup:
+    return IntentGroup(**_fields(item))
 
 
 def _fields(item: bytes) -> dict[str, Any]:

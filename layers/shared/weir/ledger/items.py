@@ -85,6 +85,10 @@ def to_item(record: Record) -> bytes:
         item["metadata"] = record.metadata
     if record.warnings:
         item["warnings"] = record.warnings
+    if record.corrected_at is not None:
+        item["corrected_at"] = milliseconds(record.corrected_at)
+    if record.session_review:
+        item["session_review"] = record.session_review
     if record.revision:
         item["revision"] = record.revision
     return jsonbytes.dumps(item)
@@ -99,15 +103,21 @@ def from_fields(item: Mapping[str, Any]) -> Record:
     failure, usage = item.get("failure"), item.get("claimed_usage")
     return Record(
         **{name: item[name] for name in _PLAIN if name in item},
-        created_at=_EPOCH + timedelta(milliseconds=item["created_at"]),
+        created_at=_instant(item["created_at"]),
         failure=None if failure is None else Failure(**failure),
         claimed_usage=None if usage is None else Usage(**usage),
         claimed_cost=_decimal(item.get("claimed_cost")),
         computed_cost=_decimal(item.get("computed_cost")),
         metadata=item.get("metadata", NOTHING),
         warnings=tuple(item.get("warnings", ())),
+        corrected_at=_instant(item["corrected_at"]) if "corrected_at" in item else None,
+        session_review=item.get("session_review", NOTHING),
         revision=item.get("revision", 0),
     )
+
+
+def _instant(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def _decimal(text: str | None) -> Decimal | None:

@@ -18,8 +18,13 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     newest of an intent      index intent: intent = <workspace>#<application>#<intent>#<shard>, sk; the same
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
+                                                                            an intent group's is g#<name>
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
+    what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
+                                                                            `revoked_at` and `used_at`
+    keys of a workspace      pk = <workspace>#keys            sk = <key's id>  put before the item that it points at
+    which workspaces         pk = #workspaces                 sk = <workspace>  `name`; put with the first key of each
 
 The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
 no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload.
@@ -36,6 +41,7 @@ so the record that wins has the payload that came with it.
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
+    corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
 """
 
@@ -50,6 +56,9 @@ from weir.domain.ids import instant_of
 from weir.domain.record import Record
 
 RECORD_PREFIX = "r#"
+
+WORKSPACES = "#workspaces"
+"""No workspace's own partition: those begin with its name, and one without a name has no keys."""
 
 Index = Literal["session", "customer", "intent"]
 """The name of an index, and of the attribute that is its partition key."""
@@ -130,6 +139,23 @@ def intent_key(application: str, intent: str) -> str:
     return f"i#{_quoted(application)}#{_quoted(intent)}"
 
 
+def intent_group_key(name: str) -> str:
+    return f"g#{_quoted(name)}"
+
+
+def api_key(id: str) -> Key:
+    """Not below a workspace: a caller who shows a key has not said whose it is."""
+    return Key(f"#key#{_quoted(id)}", "a")
+
+
+def api_keys_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#keys"
+
+
+def workspace_key(workspace: str) -> Key:
+    return Key(WORKSPACES, _quoted(workspace))
+
+
 def day_of(id: str) -> str:
     """UTC day of an id, `YYYYMMDD`. Raises ValueError if it is not a UUID version 7."""
     return day(instant_of(id))
@@ -144,10 +170,18 @@ def shard_of(id: str, shards: int) -> int:
 
 
 def payload_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.json.gz"
+
+
+def correction_blob_key(workspace: str, id: str) -> str:
+    return f"{_blob(workspace, id)}.corrected.json.gz"
+
+
+def _blob(workspace: str, id: str) -> str:
     folder = _quoted(workspace)
     if folder in (".", ".."):  # as a folder it would be another one
         folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}.json.gz"
+    return f"payloads/{folder}/{day_of(id)}/{id}"
 
 
 def archive_folder(workspace: str) -> str:

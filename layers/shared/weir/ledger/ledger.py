@@ -1,14 +1,16 @@
 """The ledger as the services use it: keep a record with its payload, read it back, list."""
 
 import asyncio
+import gzip
 from collections.abc import Mapping
+from datetime import datetime
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Environment, Payload, Record
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
-from weir.ledger.keys import payload_blob_key
+from weir.ledger.keys import correction_blob_key, payload_blob_key
 from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
 
 INLINE_LIMIT = 100_000
@@ -93,6 +95,30 @@ class Ledger:
     async def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         """The record as it is now, durably; None if there is none. Raises RequestInvalid or LedgerUnavailable."""
         return await asyncio.to_thread(self._records.annotate, workspace, id, annotation)
+
+    async def correct(self, workspace: str, id: str, answer: bytes, at: datetime) -> Record | None:
+        """Put `answer`, a JSON text, beside the record's own, in the place of an earlier correction.
+
+        The record as it is now, durably; None if there is none. Raises LedgerUnavailable.
+        """
+
+        def correct() -> Record | None:
+            entry = self._records.get(workspace, id)
+            if entry is None:
+                return None
+            self._blobs.put(correction_blob_key(workspace, entry.record.id), gzip.compress(answer, mtime=0))
+            return self._records.annotate(workspace, entry.record.id, Annotation(corrected_at=at))
+
+        return await asyncio.to_thread(correct)
+
+    async def correction(self, record: Record) -> bytes | None:
+        """The corrected answer of a record that has one."""
+        if record.corrected_at is None:
+            return None
+        content = await asyncio.to_thread(self._blobs.get, correction_blob_key(record.workspace, record.id))
+        if content is None:
+            raise LedgerUnavailable("The record is there, its corrected answer cannot be found.")
+        return gzip.decompress(content)
 
     async def totals(
         self,

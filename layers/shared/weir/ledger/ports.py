@@ -6,9 +6,11 @@ Every engine passes tests/ledger/test_contract.py.
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from weir.domain.annotation import Annotation
+from weir.domain.api_key import ApiKey
 from weir.domain.record import Environment, Record
 from weir.domain.totals import GroupField, Totals
 
@@ -186,4 +188,35 @@ class ConfigStore(Protocol):
 
     def next_number(self, workspace: str, sequence: str, *, limit: int | None = None) -> int | None:
         """1, 2, … and never the same again, though one may go unused; None when it would exceed `limit`."""
+        ...
+
+
+class KeyStore(Protocol):
+    """API keys, found by their ids. Every method raises LedgerUnavailable when the engine refuses."""
+
+    def find(self, id: str) -> ApiKey | None:
+        """One read. Reads its own writes, and those of every process before it."""
+        ...
+
+    def add(self, key: ApiKey) -> bool:
+        """Durable when it returns; True if it is the first key of its workspace. Raises Conflict if the id is taken."""
+        ...
+
+    def revoke(self, id: str, at: datetime) -> ApiKey | None:
+        """Durable when it returns what the key is now; None if there is none.
+
+        `at` may lie ahead. Of two times the earlier one counts.
+        """
+        ...
+
+    def note_use(self, id: str, at: datetime) -> None:
+        """Unless a later use is known already, or there is no such key."""
+        ...
+
+    def of(self, workspace: str) -> tuple[ApiKey, ...]:
+        """The oldest first, those that are no longer good too."""
+        ...
+
+    def workspaces(self) -> tuple[str, ...]:
+        """Those that have had a key, by name."""
         ...

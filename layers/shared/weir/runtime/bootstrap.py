@@ -5,20 +5,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.ports import KeyStore
 from weir.runtime.settings import Settings, SettingsInvalid
+from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
+from weir.services.keys import Keys
 
 if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
+    from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
 """The workspace of the key in WEIR_API_KEY."""
@@ -35,6 +40,7 @@ class Runtime:
 
     settings: Settings
     keyring: Keyring
+    keys: Keys
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
@@ -44,15 +50,18 @@ class Runtime:
     new_id: Callable[[datetime], str]
 
 
-def bootstrap(environ: Mapping[str, str]) -> Runtime:
-    """Raises SettingsInvalid."""
+def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
+    """Raises SettingsInvalid. A WEIR_API_KEY that can be guessed is refused unless `weak_key_allowed`."""
     settings = Settings.from_environ(environ)
     if settings.api_key is None:
         raise SettingsInvalid("WEIR_API_KEY: must be set")
-    ledger, configurations = open_stores(settings)
+    if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
+        raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
+    ledger, configurations, keys = open_stores(settings)
     return Runtime(
         settings=settings,
-        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}),
+        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
+        keys=open_keys(keys),
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
@@ -78,27 +87,54 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    return open_stores(settings)[0]
+    return open_stores(settings).ledger
 
 
-def open_stores(settings: Settings) -> tuple[Ledger, Configurations]:
+def open_keys(store: KeyStore) -> Keys:
+    return Keys(store, WORKSPACE, now=now, random=lambda: secrets.randbits(RANDOM_BITS))
+
+
+def open_key_store(settings: Settings) -> KeyStore:
+    """By itself, for who needs nothing else of the engine."""
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_keys import DynamoDBKeyStore
+
+        return DynamoDBKeyStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_keys import SQLiteKeyStore
+
+    return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
+
+
+class Stores(NamedTuple):
+    ledger: Ledger
+    configurations: Configurations
+    keys: KeyStore
+
+
+def open_stores(settings: Settings) -> Stores:
     """The engine that the settings name. Engines are imported only when they are used."""
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
+        from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.s3 import open_s3
 
         records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
-        return Ledger(records, open_s3(settings.bucket)), configurations
+        keys = DynamoDBKeyStore(records.client, settings.table)
+        return Stores(Ledger(records, open_s3(settings.bucket)), configurations, keys)
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_config import SQLiteConfigStore
+    from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     path = settings.data_dir / "ledger.sqlite"
     ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
-    return ledger, Configurations(SQLiteConfigStore(path))
+    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
@@ -120,6 +156,16 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+
+
+def offered_models(runtime: Runtime) -> "OfferedModels":
+    """The models of this installation's providers, asked through a client of its own."""
+    from weir.providers.models import ModelList
+    from weir.providers.registry import Registry
+    from weir.services.offered_models import OfferedModels
+
+    registry = Registry.from_environ(runtime.environ)
+    return OfferedModels(ModelList(registry, open_client(runtime.settings), time.monotonic))
 
 
 def open_client(settings: Settings) -> "ProviderClient":

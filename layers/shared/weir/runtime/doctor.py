@@ -16,24 +16,8 @@ from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
 from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_ledger
 from weir.runtime.settings import Settings, SettingsInvalid
+from weir.runtime.weak_keys import weakness
 
-LEAST_KEY = 20
-"""Characters of a WEIR_API_KEY below which it is called weak; random ones of that length cannot be guessed."""
-
-_WELL_KNOWN = (
-    "changeme",
-    "change-me",
-    "password",
-    "secret",
-    "example",
-    "test",
-    "demo",
-    "12345",
-    "qwerty",
-    "your-",
-    "xxx",
-)
-_LEAST_DIFFERENT = 8
 _LEAST_SECRET = 8
 """Shorter ones are looked for in no address: they are parts of words."""
 
@@ -102,17 +86,6 @@ def examine(environ: Mapping[str, str]) -> Report:
 def called(form: Format) -> str:
     """How a model is named that is to be asked in this format."""
     return f"{form.provider}/{form.api}/<model>" if form.api else f"{form.provider}/<model>"
-
-
-def weakness(key: str) -> str | None:
-    """What is weak about a key, None if nothing is."""
-    if any(word in key.lower() for word in _WELL_KNOWN) and len(key) < 2 * LEAST_KEY:
-        return "it holds a word that everybody tries first"
-    if len(key) < LEAST_KEY:
-        return f"it has {len(key)} characters; {LEAST_KEY} random ones cannot be guessed"
-    if len(set(key)) < _LEAST_DIFFERENT:
-        return "it repeats few characters"
-    return None
 
 
 def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -23,8 +23,9 @@ class Handler:
         return self.adapter()(event, context)
 
     def asgi(self) -> FastAPI:
-        app = create_app(self._title)
-        self._mount(app, bootstrap(os.environ))
+        runtime = bootstrap(os.environ)
+        app = create_app(self._title, runtime.keyring)
+        self._mount(app, runtime)
         return app
 
     def adapter(self) -> Callable[[Any, Any], Any]:

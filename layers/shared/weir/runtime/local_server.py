@@ -29,7 +29,7 @@ def serve(settings: Settings) -> int:
     listener = socket.create_server((_HOST, settings.port), backlog=2048)
     url = f"http://{_HOST}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        "functions.local:create",
+        "functions.local:create_for_dev",
         factory=True,
         loop="uvloop",
         http="httptools",

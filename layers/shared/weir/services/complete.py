@@ -10,7 +10,7 @@ from weir.domain.completion import Completion
 from weir.domain.errors import MalformedReply, ProviderError
 from weir.domain.events import Collector, Described, Started, StreamEvent
 from weir.domain.record import Record
-from weir.http.chat_reply import completion_body
+from weir.http.chat_reply import ANSWER_PREFIX, completion_body
 from weir.protocols import jsonbytes
 from weir.providers.client import ProviderClient
 from weir.providers.models import ModelList
@@ -136,7 +136,7 @@ def _answered(attempt: Attempt[ChatCall], completion: Completion) -> Answered:
     call = attempt.ask.call
     body = completion_body(
         completion,
-        id=f"chatcmpl-{attempt.id}",
+        id=ANSWER_PREFIX + attempt.id,
         created=int(attempt.accepted_at.timestamp()),
         model=call.model,
         legacy=call.legacy_functions,

@@ -32,15 +32,17 @@ def cost_of_answer(
 
 
 def reckoned(record: Record, *, at: datetime) -> Record:
-    """The record of a call made elsewhere, with its cost if its model's name leaves no doubt about the provider."""
+    """The record of a call made elsewhere, with its cost if its provider is named, or clear by its model's name."""
     if record.claimed_usage is None:
         return record
-    place = _place(record.model or "") or _place(record.answered_model or "")
-    if place is None:
-        return record
-    provider, asked = place
-    cost = cost_of_answer(provider, record.answered_model, asked, record.claimed_usage, at)
-    return record if cost is None else replace(record, computed_cost=cost.dollars, price_version=cost.price_version)
+    told = (record.provider, record.model or record.answered_model or "") if record.provider is not None else None
+    for place in (told, _place(record.model or "") or _place(record.answered_model or "")):
+        if place is not None:
+            provider, asked = place
+            cost = cost_of_answer(provider, record.answered_model, asked, record.claimed_usage, at)
+            if cost is not None:
+                return replace(record, computed_cost=cost.dollars, price_version=cost.price_version)
+    return record
 
 
 @lru_cache(maxsize=1024)

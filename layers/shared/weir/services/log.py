@@ -7,8 +7,8 @@ from datetime import datetime
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable, NotFound
-from weir.domain.record import Environment, Payload, Record
-from weir.http.request_logs import LogBody, called_at, to_record
+from weir.domain.record import Environment, Origin, Payload, Record
+from weir.http.request_logs import LogFields, called_at, to_record
 from weir.ledger.ledger import Ledger
 from weir.services.cost import reckoned
 from weir.services.keep import keep_once
@@ -26,9 +26,10 @@ class Logged:
 class ToKeep:
     """One log of several: `request` is the scrubbed text to keep."""
 
-    body: LogBody
+    body: LogFields
     request: bytes
     caller_id: str | None
+    origin: Origin = "request_log"
 
 
 class Logs:
@@ -38,23 +39,22 @@ class Logs:
         self._ledger = ledger
         self._now, self._new_id = now, new_id
 
-    async def keep(
-        self, body: LogBody, request: bytes, *, workspace: str, environment: Environment, caller_id: str | None
-    ) -> Logged:
-        """`request` is the scrubbed text to keep. Returns when it is durable. Raises LedgerUnavailable."""
+    async def keep(self, log: ToKeep, *, workspace: str, environment: Environment) -> Logged:
+        """Returns when it is durable. Raises LedgerUnavailable."""
         accepted_at = self._now()
         record = reckoned(
             to_record(
-                body,
+                log.body,
                 id=self._new_id(accepted_at),
                 workspace=workspace,
                 environment=environment,
                 created_at=accepted_at,
-                caller_id=caller_id,
+                caller_id=log.caller_id,
+                origin=log.origin,
             ),
-            at=called_at(body) or accepted_at,
+            at=called_at(log.body) or accepted_at,
         )
-        kept = await keep_once(self._ledger, record, Payload(request))
+        kept = await keep_once(self._ledger, record, Payload(log.request))
         return Logged(kept.id, replace(record, id=kept.id) if kept.new else None)
 
     async def keep_all(
@@ -62,10 +62,7 @@ class Logs:
     ) -> list[Logged | LedgerUnavailable]:
         """All at once, so that the engine commits them together; the result of each, in their order."""
         found = await asyncio.gather(
-            *(
-                self.keep(log.body, log.request, workspace=workspace, environment=environment, caller_id=log.caller_id)
-                for log in logs
-            ),
+            *(self.keep(log, workspace=workspace, environment=environment) for log in logs),
             return_exceptions=True,
         )
         results: list[Logged | LedgerUnavailable] = []

@@ -1,38 +1,30 @@
-"""maitai-python and maitai-cli, as they come from PyPI, against WEIR_URL. Run by run.py in their own environment."""
+"""maitai-python and maitai-cli, as they come from PyPI, against WEIR_URL. Run by run.py in their own environment.
+
+The client stores and reports in threads of its own, so each check looks for its session."""
 
 import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
-import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-URL, KEY, UPSTREAM = (os.environ[name] for name in ("WEIR_URL", "WEIR_KEY", "UPSTREAM_URL"))
+from tests.conformance.checking import KEY, UPSTREAM, URL, check, kept, refused, rows, run
+
 os.environ |= {"MAITAI_HOST": URL, "MAITAI_API_KEY": KEY, "MAITAI_BASE_URL": f"{URL}/api/v1"}
 os.environ.pop("OPENAI_API_KEY", None)
 
-import httpx  # noqa: E402 - the client reads its host when it is imported
-from maitai import Maitai, MaitaiAsync  # noqa: E402
-from maitai.exceptions import BadRequestError, NotFoundError  # noqa: E402
-from openai import NOT_GIVEN  # noqa: E402
+from maitai import Maitai, MaitaiAsync  # it reads its host when it is imported
+from maitai.exceptions import BadRequestError, NotFoundError
+from openai import NOT_GIVEN
 
-WEIR = httpx.Client(base_url=URL, headers={"x-api-key": KEY}, timeout=30)
 HELLO: Any = [{"role": "user", "content": "hi"}]
-CHECKS: list[Callable[[], None]] = []
-
-
-def check(function: Callable[[], None]) -> Callable[[], None]:
-    CHECKS.append(function)
-    return function
 
 
 def logs(session: str) -> list[dict[str, Any]]:
-    page = WEIR.get("/api/request-logs/list?page_size=100").json()["results"]
-    return [log for log in page if log.get("session_id") == session]
+    return rows(session_id=session)
 
 
 def awaited(session: str, ready: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
@@ -50,8 +42,7 @@ def one(session: str) -> dict[str, Any]:
     (row,) = awaited(session, bool)
     time.sleep(0.2)
     (row,) = logs(session)
-    log: dict[str, Any] = WEIR.get(f"/api/request-logs/{row['id']}").json()
-    return log
+    return kept(row["id"])
 
 
 def text(chunks: Any) -> str:
@@ -61,14 +52,6 @@ def text(chunks: Any) -> str:
 def create(client: Any, session: str, **arguments: Any) -> Any:
     wanted = {"application": "shop", "intent": "CHAT", "messages": HELLO, "model": "gpt-either"}
     return client.chat.completions.create(session_id=session, **(wanted | arguments))
-
-
-def refusal(expected: type[Exception], call: Callable[[], object]) -> str:
-    try:
-        call()
-    except expected as exc:
-        return str(exc)
-    raise AssertionError("it was not refused")
 
 
 def cli(*arguments: str) -> Any:
@@ -134,19 +117,19 @@ def async_client_whole_and_stream() -> None:
 def callers_mistake_is_bad_request() -> None:
     mistakes: tuple[dict[str, Any], ...] = ({"messages": []}, {"model": "openai/gpt-refused"}, {"temperature": "hot"})
     for mistake in mistakes:
-        said = refusal(BadRequestError, partial(create, Maitai(server_side_only=True), "s7", **mistake))
+        said = str(refused(BadRequestError, partial(create, Maitai(server_side_only=True), "s7", **mistake)))
         assert said.startswith("Error code: 400 - "), said
 
 
 @check
 def unknown_model_is_not_found() -> None:
-    said = refusal(NotFoundError, lambda: create(Maitai(server_side_only=True), "s8", model="no-such-model"))
+    said = str(refused(NotFoundError, lambda: create(Maitai(server_side_only=True), "s8", model="no-such-model")))
     assert "no-such-model" in said, said
 
 
 @check
 def without_any_model_the_server_says_so() -> None:
-    said = refusal(BadRequestError, lambda: create(Maitai(), "s9", intent="UNSET", model=NOT_GIVEN))
+    said = str(refused(BadRequestError, lambda: create(Maitai(), "s9", intent="UNSET", model=NOT_GIVEN)))
     assert "no default model is configured" in said, said
 
 
@@ -290,18 +273,5 @@ def command_line_reads_and_resets() -> None:
     assert cli("applications", "get-config", id) == {}
 
 
-def main() -> None:
-    for function in CHECKS:
-        problem = None
-        try:
-            function()
-        except Exception:  # noqa: BLE001 - every failure is a finding, whatever it is
-            problem = traceback.format_exc()[-1800:]
-        name = function.__name__.replace("_", " ")
-        sys.stdout.write(json.dumps({"name": name, "problem": problem}) + "\n")
-        sys.stdout.flush()
-    os._exit(0)  # the client's threads would keep the process alive
-
-
 if __name__ == "__main__":
-    main()
+    run("maitai-python", "maitai-cli")

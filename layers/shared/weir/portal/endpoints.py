@@ -1,0 +1,49 @@
+"""What the endpoints share: who is asking, what was sent, and how a resource says what it answers."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from weir.http.app import Endpoint, route
+from weir.http.auth import Principal, Scope
+from weir.http.intake import Intake, take
+from weir.runtime.bootstrap import Runtime
+
+BASE = "/api/v1"
+
+
+class Operation(NamedTuple):
+    """One route. `path` is below BASE; `body` is the request's JSON schema."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    body: dict[str, Any] | None = None
+
+
+class Desk:
+    """Reads requests for the endpoints."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def reader(self, request: Request) -> Principal:
+        """Raises Unauthorized."""
+        return self._runtime.keyring.authenticate(request.headers, "read")
+
+    def admin(self, request: Request) -> Principal:
+        """Raises Unauthorized."""
+        return self._runtime.keyring.authenticate(request.headers, "admin")
+
+    async def take(self, request: Request, scope: Scope) -> Intake:
+        """Raises Unauthorized, RequestTooLarge or RequestInvalid."""
+        runtime = self._runtime
+        return await take(request, runtime.keyring, scope, runtime.secrets, runtime.settings.body_limit)
+
+
+def mount_all(app: FastAPI, operations: Sequence[Operation]) -> None:
+    for method, path, endpoint, summary, body in operations:
+        route(app, method, [BASE + path], endpoint, dialect="portal", summary=summary, body=body)
