@@ -14,7 +14,7 @@ TOOLS := .venv-aws
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics bench corpus conformance clean
+.PHONY: help dev test check format lock prices docs analytics build coldstart bench corpus conformance clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,13 @@ docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
 analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
 	$(BIN)/python infra/analytics.py
 
+build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions
+	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
+	@$(TOOLS)/bin/python infra/pack.py
+
+coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
+	@$(BIN)/python -m infra.coldstart
+
 prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
 	$(BIN)/python infra/compile_prices.py
 
@@ -65,7 +72,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .conformance .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

@@ -105,6 +105,8 @@ class Emulator:
         self.exits: list[int] = []
         self.reports: list[tuple[str, str]] = []
         """Errors outside of invocations: the path's end, such as `init/error`, and the kind."""
+        self.asked: list[float] = []
+        """When a process asked for an event, by time.perf_counter(): the first time it has started."""
         self.restored = asyncio.Event()
         """Until it is set, a process that has asked for its restore is frozen."""
         self._frozen = asyncio.Event()
@@ -193,6 +195,7 @@ class Emulator:
     async def _answer(self, request: "_Request", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         match request.path.removeprefix("/2018-06-01/runtime/").split("/"):
             case ["invocation", "next"]:
+                self.asked.append(time.perf_counter())
                 if (invoked := await self._next(reader)) is not None:
                     await _reply(writer, 200, _headers(invoked), json.dumps(invoked.event).encode())
             case ["invocation", id, "response"]:
