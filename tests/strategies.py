@@ -74,6 +74,7 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "corrected_at": st.none() | ids.map(instant_of),
         "session_review": metadata | st.just(NOTHING),
         "warnings": st.lists(texts, max_size=3).map(tuple),
+        "writer": st.none() | texts,
         "revision": st.integers(0, 3),
     }
     fields |= dict.fromkeys(

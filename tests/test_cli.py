@@ -52,7 +52,7 @@ def test_doctor_is_content_with_nothing_configured_at_all(tmp_path: Path) -> Non
 
 def test_doctor_lists_every_provider_with_its_formats(tmp_path: Path) -> None:
     found = report(tmp_path)
-    assert verdicts(found) == {"WEIR_API_KEY": "ok", "WEIR_DATA_DIR": "ok", "WEIR_ENGINE": "ok"}
+    assert verdicts(found) == {"WEIR_API_KEY": "ok", "WEIR_DATA_DIR": "ok", "WEIR_ENGINE": "ok", "spill": "ok"}
     assert [each["name"] for each in found["providers"]] == [provider.name for provider in CATALOG]
     vertex = next(each for each in found["providers"] if each["name"] == "vertex")
     assert {name: vertex[name] for name in ("base_url", "key", "usable")} == {

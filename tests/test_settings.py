@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from weir.domain.retention import FOR_EVER, Days, Retention
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
@@ -80,3 +81,29 @@ def test_a_variable_that_makes_no_sense_is_named(variable: str, value: str) -> N
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1
+
+
+def test_how_long_what_is_kept_stays() -> None:
+    environ = {
+        "WEIR_PAYLOAD_DAYS": "30",
+        "WEIR_RECORD_DAYS": "0",
+        "WEIR_WORKSPACE_DAYS": '{"team-b": {"payloads": 7, "archive": 0}}',
+    }
+    expected = Retention(Days(payloads=30), {"team-b": Days(payloads=7)})
+    assert Settings.from_environ(environ).retention == expected
+    assert Settings.from_environ({}).retention == FOR_EVER
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WEIR_PAYLOAD_DAYS", "-1"),
+        ("WEIR_ARCHIVE_DAYS", "a year"),
+        ("WEIR_WORKSPACE_DAYS", "team-b=7"),
+        ("WEIR_WORKSPACE_DAYS", '{"team-b": {"payload": 7}}'),
+        ("WEIR_WORKSPACE_DAYS", '{"team-b": 7}'),
+    ],
+)
+def test_a_time_that_makes_no_sense_is_named(variable: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=variable):
+        Settings.from_environ({variable: value})

@@ -12,7 +12,6 @@ import platform
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 from tests.bench import codec
 from tests.bench.load import Question, put_load
 from tests.bench.loops import run
-from tests.bench.machine import cores, cpu_seconds, is_on_disk, on_core, peak_rss_mb
+from tests.bench.machine import cores, cpu_seconds, data_folder, on_core, peak_rss_mb
 from tests.bench.report import Measured, table
 from tests.weir_process import WeirProcess
 
@@ -34,7 +33,7 @@ _ANSWER = "The gate was left open after the inspection; it was closed at noon an
 
 def main() -> int:
     options = _options()
-    with _data_dir() as data_dir, _provider() as provider_url:
+    with data_folder() as data_dir, _provider() as provider_url:
         weir_core, other_core = cores()
         environ = {"OPENAI_API_KEY": "key-of-the-benchmark", "OPENAI_BASE_URL": f"{provider_url}/v1"}
         with on_core(weir_core):
@@ -71,14 +70,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="of each phase (default: 3); there are sixteen")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()
-
-
-@contextmanager
-def _data_dir() -> Iterator[Path]:
-    """A folder on a disk: where /tmp is memory, one in the project."""
-    parent = Path(tempfile.gettempdir())
-    with tempfile.TemporaryDirectory(prefix=".weir-bench-", dir=parent if is_on_disk(parent) else _PROJECT) as folder:
-        yield Path(folder)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """What the operating system knows: cores, file systems, and what a process has used."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PROJECT = Path(__file__).resolve().parents[2]
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
@@ -43,7 +45,24 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_rss_mb(pid: int) -> float:
     """The most memory it ever had in use."""
+    return _status_mb(pid, "VmHWM")
+
+
+def rss_mb(pid: int) -> float:
+    """The memory it has in use."""
+    return _status_mb(pid, "VmRSS")
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A folder on a disk, for a while: where /tmp is memory, one in the project."""
+    parent = Path(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix=".weir-bench-", dir=parent if is_on_disk(parent) else _PROJECT) as folder:
+        yield Path(folder)
+
+
+def _status_mb(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / 1024
-    raise ValueError(f"/proc/{pid}/status does not say VmHWM")
+    raise ValueError(f"/proc/{pid}/status does not say {name}")

@@ -43,12 +43,12 @@ def ask(model: str = "gpt-either", messages: Any = HELLO, **arguments: Any) -> A
 
 
 def exported(count: int) -> list[dict[str, Any]]:
-    """The records of the check's spans, the oldest first; nothing else is there."""
+    """The records of the check's spans, as they began; nothing else is there. Those of one batch are equally old."""
     assert PROVIDER.force_flush()
     logs = new(count)
     for log in logs:
         assert "canary" not in str(log), log
-    return logs
+    return sorted(logs, key=lambda log: str(log.get("start_time")))
 
 
 @check
@@ -127,6 +127,18 @@ def completion_below_a_span_of_ones_own() -> None:
     holds(by_name["handle"], trace_unique_id=trace, span_unique_id=id, log_type="workflow")
     equal(by_name["handle"].get("span_parent_id"), None)
     holds(by_name["openai.chat"], trace_unique_id=trace, span_parent_id=id, log_type="chat")
+
+
+@check
+def completion_through_weir_whose_answer_has_weirs_own_id_is_counted_once() -> None:
+    """This client names the call by its answer's id, which is the provider's where it gives one."""
+    through = openai.OpenAI(api_key=KEY, base_url=f"{URL}/v1", max_retries=0)
+    with TRACER.start_as_current_span("handle") as span:
+        through.chat.completions.create(model="gpt-nameless", messages=HELLO)
+    completion, own = sorted(exported(2), key=lambda log: str(log["origin"]))
+    holds(own, origin="trace", span_name="handle")
+    parent = f"{span.get_span_context().span_id:016x}"
+    holds(completion, origin="completion", trace_unique_id=own["trace_unique_id"], span_parent_id=parent)
 
 
 @check

@@ -147,6 +147,7 @@ def scripted() -> Mapping[str, Script]:
     return {
         "gpt-either": _either,
         "gpt-configured": _either,
+        "gpt-nameless": completion_reply("whole answer", id=None),
         "gpt-only-to-clients": _only_to_clients,
         "gpt-refused": error_reply(400, "No.\nReally not."),
         "gpt-asked": _what_it_was_asked,

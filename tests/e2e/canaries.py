@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-import gzip
 import re
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+
+from weir.ledger import payloads
 
 _GZIP = b"\x1f\x8b"
 _ESCAPE = re.compile(rb"\\+u00([2-7][0-9a-fA-F])")
@@ -23,7 +23,7 @@ def traces(data_dir: Path) -> Iterator[tuple[str, bytes]]:
             content = path.read_bytes()
             yield name, content
             if content.startswith(_GZIP):
-                yield f"{name} (unpacked)", gzip.decompress(content)
+                yield f"{name} (unpacked)", _unpacked(content)
             if content.startswith(b"SQLite format 3"):
                 yield from _values(path, name)
 
@@ -42,8 +42,8 @@ def _values(database: Path, name: str) -> Iterator[tuple[str, bytes]]:
 
 def _unpacked(content: bytes) -> bytes:
     try:
-        return zlib.decompress(content, 16 + zlib.MAX_WBITS) if content.startswith(_GZIP) else content
-    except zlib.error:
+        return payloads.unpacked(content)
+    except ValueError:
         return content
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -14,6 +15,7 @@ from functions.completion import app as completion
 from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
+from functions.upkeep import app as upkeep
 from tests.infra import template
 from weir.ledger import payloads
 from weir.runtime.lambda_handler import Handler, lambda_handler
@@ -253,12 +255,31 @@ def test_without_the_key_nothing_is_done(handlers: dict[str, Handler], function:
     assert boto3.client("dynamodb").scan(TableName="ledger")["Items"] == []
 
 
-def test_a_refusing_table_is_503_for_a_log_and_no_loss_for_an_answer_that_is_paid_for(
+def test_what_a_refusing_table_does_not_take_is_put_aside_and_back(handlers: dict[str, Handler]) -> None:
+    handlers["completion"](event("completion"), None)
+    handlers["request-log"](event("request-log-list"), None)
+    boto3.client("dynamodb").delete_table(TableName="ledger")
+
+    logged = handlers["request-log"](event("request-log-create"), None)
+    answered = handlers["completion"](event("completion"), None)
+
+    assert (logged["statusCode"], answered["statusCode"]) == (200, 200)
+    ids = (json.loads(body_of(logged))["id"], header(answered, "x-weir-request-id"))
+    shown = [read_back(handlers, id) for id in ids]
+    boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
+    with ThreadPoolExecutor(1) as another:  # which has no event loop of the others
+        another.submit(upkeep.handler, {}, None).result()
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="weir-payloads", Prefix="spill/")
+    assert [read_back(handlers, id) for id in ids] == shown
+
+
+def test_where_the_bucket_refuses_too_a_log_is_503_and_an_answer_that_is_paid_for_no_loss(
     handlers: dict[str, Handler],
 ) -> None:
     handlers["completion"](event("completion"), None)
     handlers["request-log"](event("request-log-list"), None)
     boto3.client("dynamodb").delete_table(TableName="ledger")
+    boto3.client("s3").delete_bucket(Bucket="weir-payloads")
 
     logged = handlers["request-log"](event("request-log-create"), None)
     answered = handlers["completion"](event("completion"), None)
@@ -280,6 +301,7 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-annotate",
         "request-log-summary",
         "portal",
+        "projector",  # in test_projector.py
         "trace",
         "portal-requests",
     }

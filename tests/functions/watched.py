@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
+from weir.domain.retention import Retention
 from weir.domain.totals import Totals
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
@@ -53,6 +55,12 @@ class Watched:
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         return self._store.annotate(workspace, id, annotation)
+
+    def delete(self, workspace: str, id: str) -> bool:
+        return self._store.delete(workspace, id)
+
+    def expire(self, retention: Retention, now: datetime, **options: Any) -> int:
+        return self._store.expire(retention, now, **options)
 
     def totals(self, workspace: str, **asked: Any) -> Mapping[str | None, Totals] | None:
         return self._store.totals(workspace, **asked) if self._sums else None

@@ -1,5 +1,6 @@
 """Facts about template.yaml that a lint does not know."""
 
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -8,15 +9,31 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
+from functions.projector import app as projector
 from tests.infra import template
 from weir.http.app import create_app
-from weir.ledger.keys import INDEXES, payload_blob_key
+from weir.ledger.keys import (
+    INDEXES,
+    RECORD_PREFIX,
+    archive_folder,
+    payload_blob_key,
+    seals_folder,
+    spilled_record_key,
+)
 from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
 
 FUNCTIONS = template.resources("AWS::Serverless::Function")
 FOLDERS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))
+SERVING = sorted(
+    function["Properties"]["CodeUri"].removeprefix("functions/")
+    for function in FUNCTIONS.values()
+    if any(event["Type"] == "Api" for event in function["Properties"]["Events"].values())
+)
 GLOBALS = template.load()["Globals"]["Function"]
+
+
+PREFIXES = ("payloads", "spill", "archive", "seals")
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -65,16 +82,55 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
             assert "*" not in action, name
         for resource in listed(statement["Resource"]):
             match resource:
-                case {"Fn::GetAtt": ["Table", "Arn"]} | {"Fn::Sub": "${Bucket.Arn}/payloads/*"}:
+                case {"Fn::GetAtt": ["DeadLetters", "Arn"]} if statement["Action"] == "sqs:SendMessage":
                     pass
+                case {"Fn::GetAtt": ["Table", "Arn"]}:
+                    pass
+                case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
+                    pass
+                case {"Fn::GetAtt": ["Bucket", "Arn"]}:
+                    assert listed(statement["Action"]) == ["s3:ListBucket"], name
                 case {"Fn::Sub": "${Table.Arn}/index/*"}:
                     assert listed(statement["Action"]) == ["dynamodb:Query"], name
                 case _:
                     pytest.fail(f"{name} may reach {resource}")
 
 
+def test_the_projector_is_not_fed_what_it_writes() -> None:
+    events = FUNCTIONS["Projector"]["Properties"]["Events"]
+    changes = events["Changes"]["Properties"]
+    (pattern,) = changes["FilterCriteria"]["Filters"]
+    assert json.loads(pattern["Pattern"]) == {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": RECORD_PREFIX}, {"prefix": "p#"}]}}},
+    }
+    assert changes["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert changes["BisectBatchOnFunctionError"] is True
+    assert changes["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    assert json.loads(events["Check"]["Properties"]["Input"]) == {"task": projector.CHECK}
+    (table,) = template.resources("AWS::DynamoDB::Table").values()
+    assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+
+
+@pytest.mark.parametrize("folder", SERVING)
+def test_who_keeps_calls_may_put_them_aside_and_find_them_there(folder: str) -> None:
+    """S3 says that something is not there only to who may list; to others it is a refusal."""
+    allowed = {
+        (action, str(resource))
+        for name, statement in statements()
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+        if FUNCTIONS[name]["Properties"]["CodeUri"] == f"functions/{folder}"
+    }
+    spill = str({"Fn::Sub": "${Bucket.Arn}/spill/*"})
+    bucket = str({"Fn::GetAtt": ["Bucket", "Arn"]})
+    assert {("s3:PutObject", spill), ("s3:GetObject", spill), ("s3:ListBucket", bucket)} <= allowed
+
+
 def test_blobs_lie_where_the_policies_allow() -> None:
-    assert payload_blob_key("main", "01890a5d-ac96-774b-bcce-b302099a8057").startswith("payloads/")
+    id = "01890a5d-ac96-774b-bcce-b302099a8057"
+    keys = (payload_blob_key("main", id), spilled_record_key("main", id), archive_folder("main"), seals_folder("main"))
+    assert tuple(key.partition("/")[0] for key in keys) == PREFIXES
 
 
 @pytest.mark.parametrize("type", ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
@@ -96,9 +152,10 @@ def test_the_bucket_is_private_and_takes_tls_only() -> None:
 
 
 def test_the_key_never_stands_in_the_template() -> None:
-    key = GLOBALS["Environment"]["Variables"]["WEIR_API_KEY"]
-    for choice in key["Fn::If"][1:]:
-        assert choice["Fn::Sub"].startswith("{{resolve:secretsmanager:")
+    _, secret, given = GLOBALS["Environment"]["Variables"]["WEIR_API_KEY"]["Fn::If"]
+    assert secret["Fn::Sub"].startswith("{{resolve:secretsmanager:")
+    parameter = template.load()["Parameters"][given["Ref"]]
+    assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
 
 
 def test_the_environment_is_one_that_the_settings_read() -> None:
@@ -126,12 +183,13 @@ def test_no_path_belongs_to_two_functions() -> None:
         (event["Properties"]["Method"], event["Properties"]["Path"])
         for function in FUNCTIONS.values()
         for event in function["Properties"]["Events"].values()
+        if event["Type"] == "Api"
     ]
     assert len(routes) == len(set(routes))
     assert not [path for _, path in routes if path.endswith("/")]
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", SERVING)
 def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Path) -> None:
     (function,) = [found for found in FUNCTIONS.values() if found["Properties"]["CodeUri"] == f"functions/{folder}"]
     runtime = bootstrap({"WEIR_API_KEY": "canary-key-of-the-template", "WEIR_DATA_DIR": str(tmp_path)})
@@ -156,5 +214,9 @@ def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Pat
 
 def test_nothing_but_the_completion_outlasts_the_caller() -> None:
     """API Gateway waits 29 s: a record kept after that would be one whose caller was told that it failed."""
-    waiting = {name: function["Properties"]["Timeout"] for name, function in FUNCTIONS.items()}
+    waiting = {
+        name: function["Properties"]["Timeout"]
+        for name, function in FUNCTIONS.items()
+        if any(event["Type"] == "Api" for event in function["Properties"]["Events"].values())
+    }
     assert {name for name, seconds in waiting.items() if seconds >= 29} == {"Completion"}

@@ -3,7 +3,8 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,17 +14,24 @@ from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.dynamodb_keys import DynamoDBKeyStore
+from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.keys import INDEXES, Index
-from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, RecordStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
 from weir.ledger.sqlite_keys import SQLiteKeyStore
+from weir.ledger.sqlite_projection import SQLiteProjectionStore
+
+NO_RECORD_IS_LATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Engine(Protocol):
     """One storage, empty at first. An engine joins the contract by such a class and a fixture in conftest.py."""
+
+    lists_by_folder: bool
+    """As SeaweedFS does: `a/b` before `a-b`, where S3 has the order of the characters."""
 
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> RecordStore:
         """Another process' view of the storage."""
@@ -32,6 +40,10 @@ class Engine(Protocol):
     def blobs(self) -> BlobStore: ...
 
     def configuration(self) -> ConfigStore: ...
+
+    def projections(self) -> AbstractContextManager[ProjectionStore]:
+        """Another process' view of what is derived."""
+        ...
 
     def keys(self) -> KeyStore: ...
 
@@ -49,6 +61,8 @@ class Engine(Protocol):
 
 
 class SQLiteAndFiles:
+    lists_by_folder = False
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.db"
@@ -66,6 +80,11 @@ class SQLiteAndFiles:
         return SQLiteKeyStore(self._path)
 
     @contextmanager
+    def projections(self) -> Iterator[ProjectionStore]:
+        with closing(self.open()) as records:
+            yield SQLiteProjectionStore(records)
+
+    @contextmanager
     def refusing_records(self) -> Iterator[None]:
         self._run("CREATE TRIGGER refuse BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'refused'); END")
         yield
@@ -73,7 +92,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys")
+        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -127,22 +146,28 @@ class Wire:
 class DynamoDBAndS3:
     """On any endpoint: moto's, or a server's. Table and bucket are new ones, the table as template.yaml has it."""
 
-    def __init__(self, dynamodb: Any, s3: Any, name: str, *, shards: int = 1) -> None:
+    def __init__(self, dynamodb: Any, s3: Any, name: str, *, shards: int = 1, lists_by_folder: bool = False) -> None:
         dynamodb.create_table(TableName=name, **template.table_definition())
         s3.create_bucket(Bucket=name)
         self.table = name
+        self.lists_by_folder = lists_by_folder
         self.wire = Wire(dynamodb)
         self._s3 = Wire(s3)
         self._shards = shards
 
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> DynamoDBRecordStore:
-        return DynamoDBRecordStore(self.wire, self.table, shards=self._shards, indexes=indexes)
+        return DynamoDBRecordStore(
+            self.wire, self.table, shards=self._shards, indexes=indexes, now=lambda: NO_RECORD_IS_LATE
+        )
 
     def blobs(self) -> S3BlobStore:
         return S3BlobStore(self._s3, self.table)
 
     def configuration(self) -> DynamoDBConfigStore:
         return DynamoDBConfigStore(self.wire, self.table)
+
+    def projections(self) -> AbstractContextManager[ProjectionStore]:
+        return nullcontext(DynamoDBProjectionStore(self.wire, self.table))
 
     def keys(self) -> DynamoDBKeyStore:
         return DynamoDBKeyStore(self.wire, self.table)

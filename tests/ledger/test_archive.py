@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -47,12 +48,10 @@ def key(member: Member) -> MemberKey:
     return member.record.id, member.record.revision
 
 
-def opened(blobs: BlobStore, *, object_members: int = 5_000, object_size: int = 8_000_000) -> Archive:
+def opened(blobs: BlobStore, **more: Any) -> Archive:
     numbers = count()
     nonce = f"{secrets.token_hex(4)}-"
-    return Archive(
-        blobs, nonce=lambda: f"{nonce}{next(numbers)}", object_members=object_members, object_size=object_size
-    )
+    return Archive(blobs, nonce=lambda: f"{nonce}{next(numbers)}", **more)
 
 
 def held(archive: Archive, partition: Partition = PARTITION) -> list[Member]:

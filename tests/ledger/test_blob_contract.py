@@ -17,6 +17,7 @@ one_engine_for_all_examples = settings(
 )
 parts = st.text("ab=%-.0", min_size=1, max_size=3).filter(lambda part: not part.startswith("."))
 keys = st.lists(parts, min_size=1, max_size=3).map("/".join)
+_ABOVE_SLASH = str.maketrans("%-.", "ABC")
 
 
 @pytest.fixture
@@ -70,7 +71,12 @@ def test_what_is_deleted_is_gone_and_may_be_put_anew(blobs: BlobStore) -> None:
     prefix=st.text("ab=%-./", max_size=4),
     after=st.none() | keys | st.text("ab=%-./", max_size=4),
 )
-def test_a_list_is_in_the_order_of_keys(blobs: BlobStore, found: set[str], prefix: str, after: str | None) -> None:
+def test_a_list_is_in_the_order_of_keys(
+    engine: Engine, blobs: BlobStore, found: set[str], prefix: str, after: str | None
+) -> None:
+    if engine.lists_by_folder:  # with these alone, and after one of the keys, it is S3's order as well
+        found, prefix = {key.translate(_ABOVE_SLASH) for key in found}, prefix.replace("/", "").translate(_ABOVE_SLASH)
+        after = after and min(found, default=None)
     folder = f"{next(_numbers)}/"
     # on a file system a name is a file or a folder
     found = {key for key in found if not any(other.startswith(f"{key}/") for other in found)}

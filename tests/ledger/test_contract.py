@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.ledger.engines import Engine
-from weir.domain.annotation import METADATA_KEYS_LIMIT, Annotation
+from weir.domain.annotation import METADATA_KEYS_LIMIT, Annotation, annotated
+from weir.domain.completion import Usage
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.domain.ids import instant_of, uuid7
-from weir.domain.record import Environment, Record
+from weir.domain.record import Environment, Failure, Record
 from weir.domain.totals import GroupField, Totals, grouped
 from weir.ledger.ports import Entry, Kept, RecordStore
 
@@ -268,6 +269,8 @@ def test_a_broken_engine_is_unavailable_and_nothing_else(engine: Engine, records
             records.get("main", entry.record.id)
         with pytest.raises(LedgerUnavailable):
             records.newest("main", limit=10)
+        with pytest.raises(LedgerUnavailable):
+            records.delete("main", entry.record.id)
     assert records.get("main", "order-1") == entry
 
 
@@ -425,6 +428,55 @@ def test_what_is_not_there_is_not_annotated(records: RecordStore, workspace: str
     assert records.newest("main", limit=10) == (entry.record,)
 
 
+def test_what_is_deleted_is_gone_from_everywhere(records: RecordStore) -> None:
+    gone = replace(record(random=1, caller_id="order-1"), session_id="s", customer_identifier="c", application="a")
+    entries = [
+        Entry(replace(gone, intent="i"), b"gone"),
+        Entry(record(random=2, caller_id="order-2"), b"stays"),
+        Entry(record(random=3), blob_key="payloads/main/20260301/x.json.gz"),
+    ]
+    keep(records, *entries)
+    assert [records.delete("main", entry.record.id) for entry in (entries[0], entries[2])] == [True, True]
+    assert records.newest("main", limit=10) == (entries[1].record,)
+    assert [records.get("main", id) for id in (gone.id, "order-1", entries[2].record.id)] == [None, None, None]
+    assert records.of_session("main", "s", limit=10) == ()
+    assert records.of_customer("main", "c", limit=10) == ()
+    assert records.of_intent("main", "a", "i", limit=10) == ()
+    assert records.get("main", "order-2") == entries[1]
+    again = Entry(record(random=4, caller_id="order-1"), b"again")
+    assert keep(records, again) == [Kept(again.record.id, new=True)]
+    assert records.get("main", "order-1") == again
+
+
+@pytest.mark.parametrize(("workspace", "id"), [("main", "order-1"), ("other", None), ("main", uuid7(NOON, 9))])
+def test_only_an_id_of_ours_is_deleted(records: RecordStore, workspace: str, id: str | None) -> None:
+    entry = Entry(record(caller_id="order-1"), b"content")
+    keep(records, entry)
+    assert not records.delete(workspace, id or entry.record.id)
+    assert records.get("main", "order-1") == entry
+
+
+def test_the_claim_of_another_record_outlives_the_deleted_one(records: RecordStore) -> None:
+    first, second = Entry(record(random=1, caller_id="order-1"), b"1"), Entry(record(random=2), b"2")
+    keep(records, first, second)
+    assert records.claim("main", "order-1", second.record.id, instead_of=first.record.id) == second.record.id
+    assert records.delete("main", first.record.id)
+    assert records.get("main", "order-1") == second
+
+
+def test_what_a_dead_attempt_left_is_deleted_too(engine: Engine, records: RecordStore) -> None:
+    died = Entry(record(caller_id="order-1"), b"died")
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, died)
+    again = Entry(record(random=2, caller_id="order-1"), b"again")
+    (kept,) = keep(records, again)
+    assert records.delete("main", kept.id)
+    assert not records.delete("main", kept.id)
+    assert records.get("main", "order-1") is None
+    (anew,) = keep(records, Entry(record(random=3, caller_id="order-1"), b"anew"))
+    assert anew == Kept(uuid7(NOON, 3), new=True)
+
+
 def test_of_many_annotations_at_once_none_is_lost(records: RecordStore) -> None:
     entry = Entry(record())
     keep(records, entry)
@@ -452,6 +504,85 @@ def test_a_broken_engine_annotates_nothing(engine: Engine, records: RecordStore)
     with engine.broken(), pytest.raises(LedgerUnavailable):
         records.annotate("main", entry.record.id, ANNOTATION)
     assert records.newest("main", limit=1) == (entry.record,)
+
+
+LARGE = {f"tag {n}": "größe " * 200 for n in range(20)}
+"""Far more than an item of DynamoDB's may take where it is to cost one write unit."""
+
+
+@pytest.mark.parametrize(
+    "entry", [Entry(record()), Entry(record(), b"content"), Entry(record(), blob_key="payloads/x")]
+)
+def test_a_record_is_read_whole_however_much_it_says(records: RecordStore, entry: Entry) -> None:
+    large = replace(
+        entry,
+        record=replace(
+            entry.record,
+            metadata=LARGE,
+            warnings=("w" * 900, "v" * 900),
+            session_id="s" * 900,
+            failure=Failure("ProviderRejected", "It broke. " * 50),
+            claimed_usage=Usage(1, 2),
+        ),
+    )
+    plain = [replace(record(NOON + n, n), session_id="s" * 900) for n in range(2, 20)]
+    keep(records, large, *map(Entry, plain))
+    assert records.get("main", entry.record.id) == large
+    assert records.newest("main", limit=30) == (*plain[::-1], large.record)
+    assert records.of_session("main", "s" * 900, limit=30) == (large.record, *plain)
+
+
+def test_a_list_of_many_large_records_is_whole(records: RecordStore) -> None:
+    found = [replace(record(NOON + n, n), metadata={**LARGE, "n": n}, session_id="s") for n in range(130)]
+    keep(records, *map(Entry, found))
+    assert records.newest("main", limit=200) == tuple(reversed(found))
+    assert records.of_session("main", "s", limit=200) == tuple(found)
+
+
+def test_a_record_grows_and_shrinks_by_annotations(records: RecordStore) -> None:
+    entry = Entry(replace(record(), session_id="s"), b"content")
+    keep(records, entry)
+    steps = [
+        Annotation(metadata=LARGE),
+        Annotation(note="n" * 500),
+        Annotation(metadata={"tag 3": None}),
+        Annotation(note=None),
+        Annotation(metadata=dict.fromkeys(LARGE)),
+        Annotation(metadata=LARGE, note="again"),
+    ]
+    expected = entry.record
+    for step in steps:
+        expected = annotated(expected, step)
+        assert records.annotate("main", entry.record.id, step) == expected
+        assert records.get("main", entry.record.id) == replace(entry, record=expected)
+        assert records.newest("main", limit=9) == records.of_session("main", "s", limit=9) == (expected,)
+
+
+def test_of_many_large_annotations_at_once_none_is_lost(records: RecordStore) -> None:
+    entry = Entry(replace(record(), metadata=LARGE), b"content")
+    keep(records, entry)
+    with ThreadPoolExecutor(3) as threads:
+        list(
+            threads.map(lambda n: records.annotate("main", entry.record.id, Annotation(metadata={str(n): n})), range(3))
+        )
+    assert records.newest("main", limit=1) == (
+        replace(entry.record, metadata={**LARGE, **{str(n): n for n in range(3)}}, revision=3),
+    )
+
+
+def test_what_a_refused_attempt_left_behind_is_not_taken_for_anothers(engine: Engine, records: RecordStore) -> None:
+    """The same id with another content comes of a call that is kept under another id than its caller's at first."""
+    refused = Entry(replace(record(), metadata=LARGE), b"refused")
+    kept = Entry(replace(record(), metadata={**LARGE, "tag 1": "other " * 200}), b"kept")
+    with engine.refusing_records(), pytest.raises(LedgerUnavailable):
+        keep(records, refused)
+    assert keep(records, kept) == [Kept(kept.record.id, new=True)]
+    assert keep(records, refused) == [Kept(kept.record.id, new=False)]
+    assert records.get("main", kept.record.id) == kept
+    assert records.newest("main", limit=9) == (kept.record,)
+    changed = records.annotate("main", kept.record.id, Annotation(metadata={"tag 2": None}))
+    assert changed is not None
+    assert records.get("main", kept.record.id) == replace(kept, record=changed)
 
 
 @one_engine_for_all_examples

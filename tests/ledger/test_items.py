@@ -1,6 +1,8 @@
 """Records and payloads survive being written down."""
 
+import gzip
 import json
+import zlib
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +16,9 @@ from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
 from weir.domain.record import Failure, Payload, Record
 from weir.ledger import payloads
+from weir.ledger.chat_words import CHAT_WORDS
 from weir.ledger.items import from_item, to_item
+from weir.protocols import jsonbytes
 
 ID = uuid7(1_767_225_600_123, 7)
 SMALLEST = Record(
@@ -73,9 +77,10 @@ FULLEST = Record(
     tokens_per_second=20.5,
     note="checked",
     positive_feedback=False,
+    writer="abcdefgh:7",
     corrected_at=datetime(2026, 1, 2, 0, 0, 0, 456_000, UTC),
     session_review={"feedback": 2},
-    revision=1,
+    revision=2,
 )
 
 
@@ -127,9 +132,30 @@ def test_the_time_of_a_record_is_kept_to_the_millisecond(milliseconds: int) -> N
 @example(Payload(b"{}", b"{}", b"data: \xff\xfe"))
 def test_a_payload_is_read_as_it_was_written(payload: Payload) -> None:
     assert payloads.from_bytes(payloads.to_bytes(payload)) == payload
+    assert payloads.from_bytes(payloads.to_bytes(payload, payloads.SMALL)) == payload
+    assert payloads.from_bytes(payloads.to_gzip(payload)) == payload
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"\x1f\x8b", payloads.to_gzip(Payload(b"[1]"))[:-1], payloads.to_bytes(Payload(b"[1]"))[:-1],
+     zlib.compressobj(zdict=b"other words").flush()],
+)  # fmt: skip
 def test_what_is_not_a_payload_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="not"):
         payloads.from_bytes(content)
+
+
+def test_the_words_that_payloads_were_written_with_never_change() -> None:
+    assert zlib.adler32(CHAT_WORDS) == 0xF2B9125B
+    assert len(CHAT_WORDS) <= 32_768 - 262  # zlib looks back no further
+
+
+def test_a_blob_is_a_gzip_member_that_anybody_reads() -> None:
+    assert gzip.decompress(payloads.to_gzip(Payload(b"[1]", b"[2]"))) == b'{"request":[1],"response":[2]}'
+
+
+def test_the_words_make_a_short_payload_smaller() -> None:
+    message = "Please summarize the following article in three sentences, and explain why the results are important."
+    body = jsonbytes.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": message}]})
+    assert len(payloads.to_bytes(Payload(body))) * 3 < 2 * len(payloads.to_gzip(Payload(body)))

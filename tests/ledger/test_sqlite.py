@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tests.ledger.test_contract import NOON, keep, record
@@ -49,3 +50,45 @@ def test_two_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
     with closing(SQLiteRecordStore(path)) as one, closing(SQLiteRecordStore(path)) as other:
         keep(one, Entry(turn(1)))
         assert other.of_session("main", "s1", limit=9) == (turn(1),)
+
+
+class Stepped(SQLiteRecordStore):
+    """Counts the steps that SQLite takes to answer."""
+
+    steps = 0
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = super()._connect()
+        connection.set_progress_handler(self._step, 1)
+        return connection
+
+    def _step(self) -> None:
+        self.steps += 1
+
+
+def test_a_list_takes_the_same_steps_however_many_records_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(SQLiteRecordStore(path)) as records:
+        keep(records, *(Entry(turn(n)) for n in range(1000)))
+    few = _steps(path)
+    with closing(SQLiteRecordStore(path)) as records:
+        keep(records, *(Entry(turn(n)) for n in range(1000, 10_000)))
+    many = _steps(path)
+    assert few.keys() == many.keys()
+    assert all(abs(many[name] - few[name]) <= few[name] / 10 for name in few), (few, many)
+
+
+def _steps(path: Path) -> dict[str, int]:
+    found = {}
+    with closing(Stepped(path)) as records:
+        for name, read in {
+            "newest": partial(records.newest, "main", limit=50),
+            "session": partial(records.of_session, "main", "s1", limit=50),
+            "customer": partial(records.of_customer, "main", "c1", limit=50),
+            "intent": partial(records.of_intent, "main", "shop", "i1", limit=50),
+        }.items():
+            read()
+            records.steps = 0
+            assert len(read()) == 50
+            found[name] = records.steps
+    return found

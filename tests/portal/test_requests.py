@@ -107,6 +107,25 @@ def test_a_request_log_is_read_in_the_same_form(world: World, log: Any, params: 
     assert (whole["params"], whole.get("response")) == (params, response)
 
 
+def test_a_span_is_read_in_the_same_form(world: World) -> None:
+    attributes = [
+        {"key": name, "value": {"stringValue": text}}
+        for name, text in (
+            ("gen_ai.request.model", "m"),
+            ("gen_ai.prompt.0.role", "user"),
+            ("gen_ai.prompt.0.content", "hi"),
+            ("gen_ai.completion.0.role", "assistant"),
+            ("gen_ai.completion.0.content", "yo"),
+        )
+    ]
+    span = {"traceId": "01" * 16, "spanId": "11" * 8, "name": "chat", "attributes": attributes}
+    export = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    assert world.weir.post("/v1/traces", json=export).status_code == 200
+    (row,) = world.get("/requests?include_messages=true")["data"]
+    message = row["response"]["choices"][0]["message"]
+    assert (row["params"]["messages"], message["content"]) == ([HELLO], "yo")
+
+
 def test_a_failure_says_why(world: World) -> None:
     failure = Failure("ProviderThrottled", "Slow down.", "rate_limit", 429)
     cost = Decimal("0.5")

@@ -64,6 +64,7 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("tokens_per_second", NUMBER),
     ("note", TEXT),
     ("positive_feedback", TRUTH),
+    ("writer", TEXT),
     ("corrected_at", WHOLE),
     ("session_review", TEXT),
     ("metadata", TEXT),

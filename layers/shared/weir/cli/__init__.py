@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics, keys
+from weir.cli import analytics, archive, deadletters, keys
 from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -31,6 +31,8 @@ def main() -> int:
     doctor.add_argument("--json", action="store_true", help="for machines: everything, with every feature")
     doctor.set_defaults(run=_doctor)
     analytics.register(commands)
+    deadletters.register(commands)
+    archive.register(commands)
     keys.register(commands)
     arguments = parser.parse_args()
     try:

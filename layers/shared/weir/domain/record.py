@@ -56,6 +56,9 @@ class Record:
     and back, and give the call its place in a trace; the rest stays as it was. So does the answer: a correction lies
     beside it, since `corrected_at`. `session_review` is what was said of the session, on its first record. `revision`
     counts those changes.
+
+    `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
+    a number that nobody finds is a call that was accepted and not kept.
     """
 
     id: str
@@ -105,6 +108,7 @@ class Record:
     tokens_per_second: float | None = None
     note: str | None = None
     positive_feedback: bool | None = None
+    writer: str | None = None
     corrected_at: datetime | None = None
     session_review: Mapping[str, Any] = NOTHING
     revision: int = 0
@@ -130,8 +134,13 @@ class Payload:
 
     `request` is the caller's body and `response` the answer it got or reported, both JSON texts in the caller's
     dialect. `reply` are the provider's own bytes as far as they came; None where Weir did not make the call.
+    `expired`: it has been kept as long as it was to be, and nothing of it is left.
     """
 
     request: bytes
     response: bytes | None = None
     reply: bytes | None = None
+    expired: bool = False
+
+
+EXPIRED = Payload(b"{}", expired=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Literal
 
 from weir.domain.record import Record
@@ -18,6 +18,9 @@ GroupField = Literal[
     "session_id",
 ]
 """The fields of a Record by which sums are grouped."""
+
+_EXACT = Context(prec=1_000)
+"""Digits enough for any sum of costs that came as floating point numbers, from 1e308 down to 5e-324."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,10 @@ class Totals:
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: "Totals") -> "Totals":
+        sums = {name: getattr(self, name) + getattr(other, name) for name in self.__slots__ if name != "cost"}
+        return Totals(**sums, cost=exact_sum((self.cost, other.cost)))
+
 
 def total(records: Iterable[Record]) -> Totals:
     """The cost is exact; an engine that sums by itself may be off by a rounding error."""
@@ -59,7 +66,7 @@ def total(records: Iterable[Record]) -> Totals:
         records=len(found),
         errors=sum(record.outcome != "complete" for record in found),
         priced=len(costs),
-        cost=sum(costs, Decimal(0)),
+        cost=exact_sum(costs),
         counted=len(usages),
         prompt_tokens=sum(usage.prompt for usage in usages),
         completion_tokens=sum(usage.completion for usage in usages),
@@ -80,3 +87,9 @@ def grouped(records: Iterable[Record], field: GroupField | None) -> Mapping[str 
     for record in records:
         groups.setdefault(of(record), []).append(record)
     return {key: total(members) for key, members in groups.items()}
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Without the rounding to 28 digits of the usual arithmetic."""
+    with localcontext(_EXACT):
+        return sum(amounts, Decimal(0))

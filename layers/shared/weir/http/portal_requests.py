@@ -127,12 +127,14 @@ def turn_view(
 
 def conversation(record: Record, payload: Payload) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
     """Parameters and answer in the form of Chat Completions, whichever way the call came in."""
-    if record.origin == "request_log":
-        return _logged(log_view(record, payload))
-    request = _object(payload.request)
-    inner = request.get("params")
-    response = None if payload.response is None else _object(payload.response)
-    return (inner if isinstance(inner, dict) else request), response
+    match record.origin:
+        case "request_log" | "trace":
+            return _logged(log_view(record, payload))
+        case "completion" | "storage":
+            request = _object(payload.request)
+            inner = request.get("params")
+            response = None if payload.response is None else _object(payload.response)
+            return (inner if isinstance(inner, dict) else request), response
 
 
 def _logged(view: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:

@@ -127,7 +127,8 @@ def log_view(record: Record, payload: Payload) -> dict[str, Any]:
     What can be annotated is shown as it is by now; what has been taken away since is not shown.
     """
     row = log_row(record)
-    said = _as_came(record, payload)
+    # What was asked and answered is kept for as long as it was to be, and the record may be kept longer.
+    said = {"payload_expired": True} if payload.expired else _as_came(record, payload)
     owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
     view = {**row, **said, **owned}
     for name in ANNOTATED:

@@ -63,7 +63,6 @@ NAMES: Mapping[str, Names] = {
     "prompt_id": ("prompt.id", "traceloop.prompt.key"),
     "prompt_name": ("gen_ai.prompt.name",),
     "gateway_log_id": _ours("gateway.log_id"),
-    "answer_id": ("gen_ai.response.id",),
     "error_message": ("error.message", "exception.message"),
     "error_code": ("error.type", "exception.type"),
 }
@@ -111,6 +110,8 @@ NUMBERS: Mapping[str, Names] = {
     "presence_penalty": ("gen_ai.request.presence_penalty", "llm.presence_penalty", "presence_penalty"),
 }
 """Durations are in seconds, costs in US dollars. Names without a dot are those of PARAMETERS."""
+
+ANSWER_ID: Names = ("gen_ai.response.id",)
 
 STREAM: Names = ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")
 

@@ -13,6 +13,7 @@ from weir.http.chat_reply import ANSWER_PREFIX
 from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, validated
 from weir.http.request_logs import LogFields, to_record
 from weir.http.span_conventions import (
+    ANSWER_ID,
     APPLICATION,
     CONTENT,
     COUNTS,
@@ -111,7 +112,7 @@ def _answered_by_weir(attributes: Attributes, log_type: str) -> str | None:
     if log_type in SUMS:
         return None
     answer = parsed(next((attributes[name] for name in OUTPUT if name in attributes), None))
-    id = _name(attributes, NAMES["answer_id"]) or (answer.get("id") if isinstance(answer, dict) else None)
+    id = _name(attributes, ANSWER_ID) or (answer.get("id") if isinstance(answer, dict) else None)
     if not isinstance(id, str) or not id.startswith(ANSWER_PREFIX):
         return None
     log_id = id.removeprefix(ANSWER_PREFIX)

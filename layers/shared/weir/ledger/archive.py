@@ -6,7 +6,7 @@ what the first has put, and goes on with what is left. docs/decisions/0008-archi
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,20 +17,24 @@ from weir.ledger.archive_format import (
     ArchiveObject,
     Broken,
     Chain,
+    Erasing,
     Head,
     Member,
     MemberKey,
     Packed,
     Partition,
     from_line,
+    left_of,
+    line_hash,
     pack,
+    pack_line,
     placed,
     read_head,
     read_object,
     to_object,
     unpack_line,
 )
-from weir.ledger.keys import archive_folder
+from weir.ledger.keys import ARCHIVE, archive_folder
 from weir.ledger.ports import BlobStore
 
 OBJECT_SIZE = 8_000_000
@@ -78,8 +82,8 @@ class _Known:
 class Archive:
     """Any number of threads and processes may append at once.
 
-    `nonce` gives a random text each time. Every method raises LedgerUnavailable when the store refuses, and Broken
-    when it comes upon an object that is none.
+    `nonce` gives a random text each time. `after_put` is told of each object that was put, and its hash. Every method
+    raises LedgerUnavailable when the store refuses, and Broken when it comes upon an object that is none.
     """
 
     def __init__(
@@ -87,11 +91,12 @@ class Archive:
         blobs: BlobStore,
         *,
         nonce: Callable[[], str],
+        after_put: Callable[[Partition, int, str], None] = lambda partition, n, hash: None,
         object_size: int = OBJECT_SIZE,
         object_members: int = OBJECT_MEMBERS,
     ) -> None:
         self.blobs = blobs
-        self._nonce = nonce
+        self._nonce, self._after_put = nonce, after_put
         self._object_size, self._object_members = object_size, object_members
         self._partitions: OrderedDict[Partition, _Known] = OrderedDict()
         self._held: OrderedDict[tuple[Partition, int], frozenset[MemberKey]] = OrderedDict()
@@ -122,6 +127,23 @@ class Archive:
                 return
             yield partition
 
+    def workspaces(self) -> Iterator[str]:
+        """Those that have an archive, by the name in their first object's head."""
+        after: str | None = None
+        while (key := next(self.blobs.list(ARCHIVE, after), None)) is not None:
+            folder = key[: key.index("/", len(ARCHIVE)) + 1]
+            head = self._head(key)
+            if head is None or archive_folder(head.chain.partition.workspace) != folder:
+                raise Broken(f"{key}: the head names another workspace")
+            yield head.chain.partition.workspace
+            after = f"{folder}~"
+
+    def tail(self, partition: Partition) -> tuple[int, str] | None:
+        """Number and hash of the last object."""
+        n = max(self.objects(partition), default=None)
+        head = None if n is None else self.head(partition, n)
+        return None if head is None else (head.chain.n, head.chain.hash)
+
     def objects(self, partition: Partition) -> tuple[int, ...]:
         """The numbers of those that lie there, ascending."""
         places = (placed(partition.workspace, key) for key in self.blobs.list(partition.folder))
@@ -131,21 +153,12 @@ class Archive:
         content = self.blobs.get(partition.key(n))
         if content is None:
             return None
-        with _naming(partition, n):
+        with _naming(partition.key(n)):
             return read_object(content)
 
     def head(self, partition: Partition, n: int) -> Head | None:
         """Without the members, by a range read."""
-        key, size = partition.key(n), _HEAD_GUESS
-        while (content := self.blobs.get_range(key, 0, size)) is not None:
-            with _naming(partition, n):
-                head = read_head(content)
-                if head is None and len(content) < size:
-                    raise Broken("the head is not whole")
-            if head is not None:
-                return head
-            size *= 4
-        return None
+        return self._head(partition.key(n))
 
     def find(self, workspace: str, id: str) -> tuple[Member, ...]:
         """Every revision of a record, in the order of the archive, by range reads.
@@ -166,6 +179,49 @@ class Archive:
         """The ids that erasures have taken from a partition, as of now."""
         with self._lock:
             return frozenset(self._caught_up(partition).erased)
+
+    def holds(self, partition: Partition, ids: Sequence[str], *, before: int | None = None) -> Mapping[str, int]:
+        """Those of the ids that the partition holds, or that its objects below `before` do, with the last revision."""
+        if not ids:
+            return {}
+        wanted, first, last = frozenset(ids), min(ids), max(ids)
+        found: dict[str, int] = {}
+        with self._lock:
+            for span in self._caught_up(partition).spans:
+                if span.first <= last and first <= span.last and (before is None or span.n < before):
+                    for id, revision in self._held_by(partition, span.n):
+                        if id in wanted:
+                            found[id] = max(revision, found.get(id, 0))
+        return found
+
+    def latest_before(self, partition: Partition, n: int, id: str) -> Member | None:
+        """The newest revision of a record that the objects below `n` hold."""
+        with self._lock:
+            spans = [span for span in self._caught_up(partition).spans if span.n < n and span.first <= id <= span.last]
+        members = (member for span in spans for member in self._read_members(partition, span.n, id))
+        return max(members, key=lambda member: member.record.revision, default=None)
+
+    def name_erased(self, partition: Partition, ids: Collection[str]) -> None:
+        """Say in the chain that these ids are erased. Durable when it returns; from then on no append takes them in."""
+        with self._lock:
+            while True:
+                known = self._caught_up(partition)
+                named = {id for id in ids if id not in known.erased}
+                if not named:
+                    return
+                chain = Chain(partition, known.n + 1, known.hash, (), self._erasings(partition, known, named))
+                if self._commit(known, chain, to_object(chain, [])):
+                    return
+
+    def blank(self, partition: Partition) -> int:
+        """Put what is left of them in the place of members that erasures name. How many there were.
+
+        Until nothing is left to do: who blanks at the same time may have put back what this one took away.
+        """
+        blanked = 0
+        while some := sum(self._blank(partition, n, erasures) for n, erasures in self._erased_in(partition)):
+            blanked += some
+        return blanked
 
     def _batches(self, partition: Partition, members: Iterable[Member]) -> Iterator[list[Packed]]:
         """What is new of the members as far as it is known without another look, in objects' sizes."""
@@ -192,14 +248,20 @@ class Archive:
         while batch := self._lacking(partition, known, batch):
             chain = Chain(partition, known.n + 1, known.hash, tuple(packed.leaf for packed in batch))
             content = to_object(chain, [packed.content for packed in batch])
-            put = self.blobs.put_new(partition.key(chain.n), content)
-            if put:
-                self._take(known, chain)
-            else:
-                self._catch_up(partition, known, until=chain.n)
-            if put or known.hash == chain.hash:  # ours after all: only the answer of an earlier attempt was lost
+            if self._commit(known, chain, content):
                 return chain.n, _keys(chain)
         return None, ()
+
+    def _commit(self, known: _Known, chain: Chain, content: bytes) -> bool:
+        """Whether the object is there now, as the partition's next; else what is there instead has been read."""
+        if self.blobs.put_new(chain.partition.key(chain.n), content):
+            self._take(known, chain)
+        else:
+            self._catch_up(chain.partition, known, until=chain.n)
+            if known.hash != chain.hash:  # else it is ours after all: the answer of an earlier attempt was lost
+                return False
+        self._after_put(chain.partition, chain.n, chain.hash)
+        return True
 
     def _lacking(self, partition: Partition, known: _Known, batch: list[Packed]) -> list[Packed]:
         if not batch:
@@ -258,6 +320,72 @@ class Archive:
         if chain.leaves:
             self._hold(chain)
 
+    def _head(self, key: str) -> Head | None:
+        size = _HEAD_GUESS
+        while (content := self.blobs.get_range(key, 0, size)) is not None:
+            with _naming(key):
+                head = read_head(content)
+                if head is None and len(content) < size:
+                    raise Broken("the head is not whole")
+            if head is not None:
+                return head
+            size *= 4
+        return None
+
+    def _erasings(self, partition: Partition, known: _Known, ids: set[str]) -> tuple[Erasing, ...]:
+        found: list[Erasing] = []
+        first, last = min(ids), max(ids)
+        for span in known.spans:
+            if span.first <= last and first <= span.last and (read := self.read(partition, span.n)) is not None:
+                with _naming(partition.key(span.n)):
+                    found += [
+                        Erasing(leaf.id, leaf.revision, line_hash(left_of(line)))
+                        for leaf, line in zip(read.chain.leaves, read.lines(), strict=True)
+                        if leaf.id in ids
+                    ]
+        held = {erasing.id for erasing in found}
+        return (*found, *(Erasing(id, None, None) for id in sorted(ids - held)))
+
+    def _erased_in(self, partition: Partition) -> list[tuple[int, dict[MemberKey, str]]]:
+        """The objects that have members which later objects erase, with the hash of what is to be left of each."""
+        heads = [head for n in self.objects(partition) if (head := self.head(partition, n)) is not None]
+        named = {
+            (erasing.id, erasing.revision): (head.chain.n, erasing.sha256)
+            for head in heads
+            for erasing in head.chain.erases
+        }
+        found: list[tuple[int, dict[MemberKey, str]]] = []
+        for head in heads:
+            erased: dict[MemberKey, str] = {}
+            for leaf in head.chain.leaves:
+                n, sha256 = named.get((leaf.id, leaf.revision), (0, None))
+                if n > head.chain.n and sha256 is not None:
+                    erased[leaf.id, leaf.revision] = sha256
+            if erased:
+                found.append((head.chain.n, erased))
+        return found
+
+    def _blank(self, partition: Partition, n: int, erased: Mapping[MemberKey, str]) -> int:
+        read = self.read(partition, n)
+        if read is None:
+            return 0
+        blanked = 0
+        packed: list[bytes] = []
+        with _naming(partition.key(n)):
+            for leaf, line, (start, length) in zip(read.chain.leaves, read.lines(), read.head.ranges(), strict=True):
+                content = read.content[start : start + length]
+                sha256 = erased.get((leaf.id, leaf.revision))
+                if sha256 is not None and line_hash(line) != sha256:
+                    left = left_of(line)
+                    if line_hash(left) != sha256:
+                        raise Broken(f"what is left of {leaf.id} is not what its erasure names")
+                    content = pack_line(left)
+                    blanked += 1
+                packed.append(content)
+        if blanked:
+            self.blobs.put(partition.key(n), to_object(read.chain, packed))
+        return blanked
+
     def _read_members(self, partition: Partition, n: int, id: str) -> Iterator[Member]:
         head = self.head(partition, n)
         if head is None:
@@ -265,7 +393,7 @@ class Archive:
         for leaf, (start, length) in zip(head.chain.leaves, head.ranges(), strict=True):
             if leaf.id == id:
                 content = self.blobs.get_range(partition.key(n), start, length)
-                with _naming(partition, n):
+                with _naming(partition.key(n)):
                     yield from_line(unpack_line(content or b""))
 
     def _placed(self, workspace: str, since: datetime | None) -> Iterator[tuple[Partition, int]]:
@@ -276,12 +404,12 @@ class Archive:
 
 
 @contextmanager
-def _naming(partition: Partition, n: int) -> Iterator[None]:
+def _naming(key: str) -> Iterator[None]:
     """What is Broken inside says which object it is."""
     try:
         yield
     except Broken as exc:
-        raise Broken(f"{partition.key(n)}: {exc}") from exc
+        raise Broken(f"{key}: {exc}") from exc
 
 
 def _keys(chain: Chain) -> tuple[MemberKey, ...]:

@@ -14,6 +14,7 @@ of each line, so that a reader finds any of them by its range.
 import base64
 import hashlib
 import json
+import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from weir.ledger.keys import archive_folder
 from weir.protocols import jsonbytes
 
 _GZIP = 16 + zlib.MAX_WBITS
+_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+"""The gzip header of every member (RFC 1952): no time, no name, no word of where it was made."""
 _LEVEL = 6
 _SUFFIX = ".jsonl.gz"
 _LAST = 999_999
@@ -250,8 +253,14 @@ def without_identity(record: Record) -> Record:
         client_latency_ms=record.client_latency_ms,
         tokens_per_second=record.tokens_per_second,
         positive_feedback=record.positive_feedback,
+        writer=record.writer,
         revision=record.revision,
     )
+
+
+def left_of(line: bytes) -> bytes:
+    """The line that takes the place of an erased call's. Raises Broken."""
+    return to_line(Erased(without_identity(from_line(line).record)))
 
 
 def line_hash(line: bytes) -> str:
@@ -259,12 +268,16 @@ def line_hash(line: bytes) -> str:
 
 
 def pack_line(line: bytes) -> bytes:
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    return packer.compress(line + b"\n") + packer.flush()
+    text = line + b"\n"
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    ends = struct.pack("<II", zlib.crc32(text), len(text) & 0xFFFFFFFF)
+    return b"".join([_HEADER, packer.compress(text), packer.flush(), ends])
 
 
 def unpack_line(content: bytes) -> bytes:
     """The line of one whole gzip member. Raises Broken."""
+    if not content.startswith(_HEADER):
+        raise Broken("is not a gzip member of ours")
     unpacker = zlib.decompressobj(_GZIP)
     try:
         line = unpacker.decompress(content)
@@ -285,6 +298,8 @@ def to_object(chain: Chain, packed: Sequence[bytes]) -> bytes:
 
 def read_head(content: bytes) -> Head | None:
     """From the first bytes of an object; None if there are too few. Raises Broken."""
+    if not content.startswith(_HEADER):
+        raise Broken("the head is not a gzip member of ours")
     unpacker = zlib.decompressobj(_GZIP)
     try:
         line = unpacker.decompress(content)

@@ -10,20 +10,22 @@ from typing import Any, Literal
 
 from weir.domain.errors import LedgerUnavailable
 
-_CONNECT_TIMEOUT_S = 2
-_READ_TIMEOUT_S = 6
-_ATTEMPTS = 3  # 3 x (2 + 6) s, with the pauses between, ends before the 29 s that API Gateway waits
+_CONNECT_TIMEOUT_S = 1
+_READ_TIMEOUT_S = {"dynamodb": 3, "s3": 5, "sqs": 5}
+_ATTEMPTS = {"dynamodb": 3, "s3": 2, "sqs": 3}
+"""3 x (1 + 3) s until the table has refused, then 2 x (1 + 5) s until S3 has taken the record instead or refused it,
+too: with the pauses between that ends before the 29 s that API Gateway waits."""
 
 
-def client(service: Literal["dynamodb", "s3"], *, connections: int) -> Any:
+def client(service: Literal["dynamodb", "s3", "sqs"], *, connections: int) -> Any:
     """One client for all threads. Region, credentials and endpoint come from the usual AWS variables."""
     import botocore.session
     from botocore.config import Config
 
     config = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS[service]},
         connect_timeout=_CONNECT_TIMEOUT_S,
-        read_timeout=_READ_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S[service],
         max_pool_connections=connections,
     )
     return botocore.session.get_session().create_client(service, config=config)

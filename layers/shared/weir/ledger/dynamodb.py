@@ -4,22 +4,23 @@ What a record needs is put before the record, and the record last: its claim on 
 its payload. Whatever is missing after a crash, a record that can be read has all three.
 """
 
-import heapq
+import hashlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import islice
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import instant_of
 from weir.domain.record import Environment, Record
+from weir.domain.retention import FOR_EVER, Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
-from weir.ledger.items import from_item, to_item
+from weir.ledger.dynamodb_queries import Attributes, Queries, key_attributes
 from weir.ledger.keys import (
     INDEXES,
     RECORD_PREFIX,
@@ -28,27 +29,39 @@ from weir.ledger.keys import (
     caller_key,
     customer_partition,
     day_of,
-    day_partition,
     days_partition,
+    hour_of,
     index_keys,
     intent_partition,
+    late_key,
     payload_key,
     record_key,
     require_index,
     session_partition,
 )
 from weir.ledger.ports import Entry, Kept
+from weir.ledger.settlement import is_late, late_content
+from weir.ledger.small_items import LARGEST_ITEM, has_more, joined, size, split
 
 _WRITERS = 8
-_DAYS_A_PAGE = 100  # about 4 KB, which is what one read unit buys
+_KEYS_A_BATCH = 100
+"""The most that BatchGetItem takes."""
 _PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Before each attempt at the keys that a batch read left unprocessed (botocore retries whole requests only), and at a
 record that somebody else has changed in the meantime."""
 
-_RECORDS_END = "r$"
-"""Above every sort key of a record."""
+_WHOLE_ITEM = 390_000
+"""Bytes; DynamoDB takes 400 KB."""
 
-_Attributes = Mapping[str, Mapping[str, Any]]
+_NO_LATER = timedelta()
+_REST_LATER = timedelta(days=7)
+"""DynamoDB deletes within a few days, and each item by itself: a record's rest must not go before the record."""
+
+_Item = dict[str, Mapping[str, Any]]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class DynamoDBRecordStore:
@@ -59,13 +72,18 @@ class DynamoDBRecordStore:
         *,
         shards: int = 1,
         indexes: frozenset[Index] = INDEXES,
+        retention: Retention = FOR_EVER,
         writers: int = _WRITERS,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         """`client` is botocore's or boto3's low-level client; it is closed with the store."""
         self.client = self._client = client
         self._table = table
         self._shards = shards
         self._indexes = indexes
+        self._now = now
+        self._retention = retention
+        self._queries = Queries(client, table, shards)
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
@@ -95,7 +113,7 @@ class DynamoDBRecordStore:
             try:
                 self._client.delete_item(
                     TableName=self._table,
-                    Key=_key_attributes(caller_key(workspace, caller_id)),
+                    Key=key_attributes(caller_key(workspace, caller_id)),
                     ConditionExpression="attribute_not_exists(pk) OR id = :old",
                     ExpressionAttributeValues={":old": {"S": instead_of or ""}},
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -121,22 +139,20 @@ class DynamoDBRecordStore:
         found: list[Record] = []
         if before is not None and since is not None and before <= since:
             return ()
-        days = self._active_days(workspace, before, since)
+        days = self._queries.active_days(workspace, before, since)
         with aws.refused_as("The ledger cannot be read."):
             while len(found) < limit and (day := next(days, None)) is not None:
-                found += self._newest_of_day(workspace, day, limit - len(found), before, since)
+                items = self._queries.newest_of_day(workspace, day, limit - len(found), before, since)
+                found += self._records(workspace, items)
         return tuple(found)
 
     def of_session(
         self, workspace: str, session_id: str, *, limit: int, after: str | None = None
     ) -> tuple[Record, ...]:
         require_index("session", self._indexes)
-        query = self._index_query("session", session_partition(workspace, session_id), limit)
-        if after is not None:
-            query["KeyConditionExpression"] += " AND sk > :after"
-            query["ExpressionAttributeValues"][":after"] = {"S": f"{RECORD_PREFIX}{after}"}
         with aws.refused_as("The ledger cannot be read."):
-            return tuple(from_item(item["item"]["S"]) for item in islice(self._items(query), limit))
+            items = self._queries.oldest_of("session", session_partition(workspace, session_id), limit, after)
+            return tuple(self._records(workspace, items))
 
     def of_customer(
         self,
@@ -148,7 +164,7 @@ class DynamoDBRecordStore:
         since: str | None = None,
     ) -> tuple[Record, ...]:
         partitions = [customer_partition(workspace, customer_identifier, shard) for shard in range(self._shards)]
-        return self._newest_of("customer", partitions, limit, before, since)
+        return self._newest_of("customer", workspace, partitions, limit, before, since)
 
     def of_intent(
         self,
@@ -161,19 +177,69 @@ class DynamoDBRecordStore:
         since: str | None = None,
     ) -> tuple[Record, ...]:
         partitions = [intent_partition(workspace, application, intent, shard) for shard in range(self._shards)]
-        return self._newest_of("intent", partitions, limit, before, since)
+        return self._newest_of("intent", workspace, partitions, limit, before, since)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         with aws.refused_as("The ledger cannot be written."):
             for pause in _PAUSES_S:
                 time.sleep(pause)
-                key, item = self._locate(workspace, id)
-                if key is None:
+                attributes = self._locate(workspace, id)
+                if attributes is None:
                     return None
-                record = annotated(from_item(item), annotation)
-                if self._replace(key, item, to_item(record).decode()):
+                rest = self._rest(workspace, attributes)
+                old = joined(attributes["item"]["S"], rest)
+                if old is None:  # another annotation came between the two reads
+                    continue
+                record = annotated(old, annotation)
+                if record.customer_identifier != old.customer_identifier:  # it goes to another rollup
+                    self._mark_late(record)
+                if self._replace(attributes, rest, record):
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
+
+    def delete(self, workspace: str, id: str) -> bool:
+        keys = self._keys(workspace, id)
+        if not keys:
+            return False
+        with aws.refused_as("The ledger cannot be written."):
+            for pause in _PAUSES_S:
+                time.sleep(pause)
+                found = self._read(*keys)
+                entry = self._entry(workspace, id, found)
+                gone, claims = {keys[0], *self._queries.begin_with(keys[1])}, set[Key]()
+                if entry is not None:
+                    gone.add(self._payload_key(workspace, found[keys[0]]))
+                    claims = self._claims(workspace, id, entry.record.caller_id)
+                if self._delete_all(gone, claims, id):
+                    return entry is not None
+        raise LedgerUnavailable("Too many change the record at once.")
+
+    def _claims(self, workspace: str, id: str, caller_id: str | None) -> set[Key]:
+        """The key of the caller's id, if it stands for this record."""
+        if caller_id is None:
+            return set()
+        claim = caller_key(workspace, caller_id)
+        found = self._read(claim)
+        return {claim} if claim in found and found[claim]["id"]["S"] == id else set()
+
+    def _delete_all(self, keys: set[Key], claims: set[Key], id: str) -> bool:
+        """In one transaction: a record without the rest beside it would spoil the lists that it is in.
+
+        False when a claim stands for another record by now; then nothing is deleted.
+        """
+        theirs = {"ConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": {"S": id}}}
+        deletes = [
+            {"Delete": {"TableName": self._table, "Key": key_attributes(key), **(theirs if key in claims else {})}}
+            for key in sorted(keys | claims)
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=deletes)
+        except self._client.exceptions.TransactionCanceledException:
+            return False
+        return True
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        return 0  # DynamoDB does it, within a few days of an item's `expires_at`
 
     def totals(
         self,
@@ -201,55 +267,88 @@ class DynamoDBRecordStore:
                     return Kept(id, new=False)
                 record = replace(record, id=id, created_at=instant_of(id))
             self._mark_day(record)
-            attributes: dict[str, Mapping[str, Any]] = {"item": {"S": to_item(record).decode()}}
-            for index, partition in index_keys(record, self._indexes, self._shards).items():
-                attributes[index] = {"S": partition}
-            if entry.blob_key is not None:
-                attributes["blob_key"] = {"S": entry.blob_key}
-            if entry.inline is not None:
-                self._put(
-                    payload_key(record.workspace, id, self._shards, entry.record.id), {"content": {"B": entry.inline}}
-                )
-                if id != entry.record.id:
-                    attributes["payload_id"] = {"S": entry.record.id}
-            return Kept(id, new=self._put(record_key(record.workspace, id, self._shards), attributes))
+            self._mark_late(record)
+            payload_id = None if id == entry.record.id else entry.record.id
+            beside, item = self._items_of(record, entry, payload_id)
+            if len(beside) > len(Key._fields) and (there := self._put(beside)) and not beside.items() <= there.items():
+                # An earlier attempt left a payload there, or a whole record. It is not this one's: two never share one.
+                if self._read(record_key(record.workspace, id, self._shards)):
+                    return Kept(id, new=False)
+                digest = hashlib.sha256(b"".join(beside[name]["B"] for name in ("content", "rest") if name in beside))
+                beside, item = self._items_of(record, entry, f"{entry.record.id}.{digest.hexdigest()[:16]}")
+                self._put(beside)
+            return Kept(id, new=self._put(item) is None)
+
+    def _items_of(self, record: Record, entry: Entry, payload_id: str | None) -> tuple[_Item, _Item]:
+        """What is put beside the record, and the record. The former may be but a key: then there is nothing to put."""
+        item: _Item = key_attributes(record_key(record.workspace, record.id, self._shards))
+        for index, partition in index_keys(record, self._indexes, self._shards).items():
+            item[index] = {"S": partition}
+        if entry.blob_key is not None:
+            item["blob_key"] = {"S": entry.blob_key}
+        if payload_id is not None:
+            item["payload_id"] = {"S": payload_id}
+        item |= self._expiry(record.workspace, record.id, "records")
+        parts = split(record, self._room(record.workspace, item))
+        beside: _Item = key_attributes(payload_key(record.workspace, record.id, self._shards, payload_id))
+        if entry.inline is not None:
+            beside["content"] = {"B": entry.inline}
+        if parts.rest is not None:
+            beside["rest"] = {"B": parts.rest}
+        if len(beside) > len(Key._fields):
+            beside |= self._expiry(record.workspace, record.id, "payloads", _REST_LATER if parts.rest else _NO_LATER)
+        return beside, {**item, "item": {"S": parts.item}}
 
     def _claim(self, workspace: str, caller_id: str, id: str, instead_of: str | None = None) -> str:
         """The id that this caller's id stands for: `id`, unless an earlier attempt came first."""
-        old = {} if instead_of is None else {"ExpressionAttributeValues": {":old": {"S": instead_of}}}
-        try:
-            self._client.put_item(
-                TableName=self._table,
-                Item={**_key_attributes(caller_key(workspace, caller_id)), "id": {"S": id}},
-                ConditionExpression="attribute_not_exists(pk)" + (" OR id = :old" if old else ""),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **old,
-            )
-        except self._client.exceptions.ConditionalCheckFailedException as exc:
-            claimed: str = exc.response["Item"]["id"]["S"]
-            return claimed
-        return id
+        item = {
+            **key_attributes(caller_key(workspace, caller_id)),
+            "id": {"S": id},
+            **self._expiry(workspace, id, "records"),
+        }
+        there = self._put(item, instead_of)
+        return id if there is None else str(there["id"]["S"])
+
+    def _room(self, workspace: str, place: Attributes) -> int:
+        """Bytes that an item has left for the record itself: all of it where the rest would expire with the payload."""
+        days = (self._retention.days(workspace, "payloads"), self._retention.days(workspace, "records"))
+        largest = LARGEST_ITEM if days[0] == days[1] else _WHOLE_ITEM
+        return largest - size(place) - len("item")
+
+    def _expiry(self, workspace: str, id: str, clock: Clock, later: timedelta = _NO_LATER) -> Attributes:
+        expires = self._retention.expires(workspace, clock, instant_of(id))
+        return {} if expires is None else {"expires_at": {"N": str(math.ceil((expires + later).timestamp()))}}
 
     def _mark_day(self, record: Record) -> None:
         mark = Key(days_partition(record.workspace), day_of(record.id))
         if mark not in self._marked:
-            self._client.put_item(TableName=self._table, Item=_key_attributes(mark))
+            self._client.put_item(TableName=self._table, Item=key_attributes(mark))
             self._marked.add(mark)
 
-    def _put(self, key: Key, attributes: _Attributes) -> bool:
-        """False when something lies there already; it stays."""
+    def _mark_late(self, record: Record) -> None:
+        """Each time: whoever checks the hour may have taken the mark away."""
+        now = self._now()
+        if is_late(record.id, now):
+            mark = key_attributes(late_key(record.workspace, hour_of(record.id)))
+            self._client.put_item(TableName=self._table, Item={**mark, "content": {"S": late_content(now).decode()}})
+
+    def _put(self, item: Attributes, instead_of: str | None = None) -> Attributes | None:
+        """What lies under its key already, if anything; it stays, unless its `id` is `instead_of`."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if instead_of is not None:
+            condition["ConditionExpression"] += " OR id = :old"
+            condition["ExpressionAttributeValues"] = {":old": {"S": instead_of}}
         try:
             self._client.put_item(
-                TableName=self._table,
-                Item={**_key_attributes(key), **attributes},
-                ConditionExpression="attribute_not_exists(pk)",
+                TableName=self._table, Item=item, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+        except self._client.exceptions.ConditionalCheckFailedException as exc:
+            there: Attributes = exc.response["Item"]
+            return there
+        return None
 
-    def _locate(self, workspace: str, id: str) -> tuple[Key | None, str]:
-        """Where the record of that id lies, ours or the caller's, and what is there; None and nothing if nowhere."""
+    def _locate(self, workspace: str, id: str) -> Attributes | None:
+        """The record's item, found by our id or the caller's."""
         claim, own = caller_key(workspace, id), self._keys(workspace, id)[:1]
         found = self._read(claim, *own)
         keys = self._keys(workspace, found[claim]["id"]["S"])[:1] if claim in found else ()
@@ -257,22 +356,41 @@ class DynamoDBRecordStore:
             if key not in found:
                 found = {**found, **self._read(key)}
             if key in found:
-                return key, found[key]["item"]["S"]
-        return None, ""
+                return found[key]
+        return None
 
-    def _replace(self, key: Key, old: str, new: str) -> bool:
-        """False when something else lies there by now."""
+    def _replace(self, old: Attributes, old_rest: bytes | None, record: Record) -> bool:
+        """False when the item is not `old` any more."""
+        place = {name: value for name, value in old.items() if name != "item"}
+        item, rest = split(record, self._room(record.workspace, place))
+        change = {
+            "TableName": self._table,
+            "Key": {"pk": old["pk"], "sk": old["sk"]},
+            "UpdateExpression": "SET #item = :new",
+            "ConditionExpression": "#item = :old",
+            "ExpressionAttributeNames": {"#item": "item"},
+            "ExpressionAttributeValues": {":new": {"S": item}, ":old": old["item"]},
+        }
+        exceptions = self._client.exceptions
         try:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key_attributes(key),
-                UpdateExpression="SET #item = :new",
-                ConditionExpression="#item = :old",
-                ExpressionAttributeNames={"#item": "item"},
-                ExpressionAttributeValues={":new": {"S": new}, ":old": {"S": old}},
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
+            if rest is None or rest == old_rest:
+                self._client.update_item(**change)
+            else:  # the item's checksum stands for the old rest
+                beside = {
+                    "TableName": self._table,
+                    "Key": key_attributes(self._payload_key(record.workspace, old)),
+                    "UpdateExpression": "SET #rest = :rest",
+                    "ExpressionAttributeNames": {"#rest": "rest"},
+                    "ExpressionAttributeValues": {":rest": {"B": rest}},
+                }
+                self._client.transact_write_items(TransactItems=[{"Update": change}, {"Update": beside}])
+        except (exceptions.ConditionalCheckFailedException, exceptions.TransactionConflictException):
             return False
+        except exceptions.TransactionCanceledException as exc:
+            reasons = {reason.get("Code") for reason in exc.response.get("CancellationReasons", ())}
+            if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
         return True
 
     def _keys(self, workspace: str, id: str) -> tuple[Key, ...]:
@@ -281,22 +399,79 @@ class DynamoDBRecordStore:
         except ValueError:  # not an id of ours
             return ()
 
-    def _entry(self, workspace: str, id: str, found: Mapping[Key, _Attributes]) -> Entry | None:
-        keys = self._keys(workspace, id)
-        if not keys or keys[0] not in found:
-            return None
-        record, payload = found[keys[0]], keys[1]
-        if "payload_id" in record:
-            payload = payload_key(workspace, id, self._shards, record["payload_id"]["S"])
-            found = self._read(payload)
-        blob_key = record["blob_key"]["S"] if "blob_key" in record else None
-        inline = found[payload]["content"]["B"] if payload in found and blob_key is None else None
-        return Entry(from_item(record["item"]["S"]), inline, blob_key)
+    def _payload_key(self, workspace: str, record: Attributes) -> Key:
+        """Where the payload and the rest of a record lie, by the record's item."""
+        payload_id = record["payload_id"]["S"] if "payload_id" in record else None
+        return payload_key(workspace, record["sk"]["S"].removeprefix(RECORD_PREFIX), self._shards, payload_id)
 
-    def _read(self, *keys: Key) -> dict[Key, _Attributes]:
-        """Those of the items that exist."""
-        found: dict[Key, _Attributes] = {}
-        wanted = {self._table: {"Keys": [_key_attributes(key) for key in keys], "ConsistentRead": True}}
+    def _rest(self, workspace: str, record: Attributes) -> bytes | None:
+        if not has_more(record["item"]["S"]):
+            return None
+        key = self._payload_key(workspace, record)
+        beside = self._read(key).get(key, {})
+        return beside["rest"]["B"] if "rest" in beside else None
+
+    def _entry(self, workspace: str, id: str, found: Mapping[Key, Attributes]) -> Entry | None:
+        keys = self._keys(workspace, id)
+        for pause in _PAUSES_S:
+            if not keys or keys[0] not in found:
+                return None
+            item = found[keys[0]]
+            key = self._payload_key(workspace, item)
+            if key not in found and key != keys[1]:
+                found = {**found, **self._read(key)}
+            beside = found.get(key, {})
+            record = joined(item["item"]["S"], beside["rest"]["B"] if "rest" in beside else None)
+            if record is not None:
+                inline = beside["content"]["B"] if "content" in beside and "blob_key" not in item else None
+                return Entry(record, inline, item["blob_key"]["S"] if "blob_key" in item else None)
+            time.sleep(pause)
+            found = self._read(*keys)  # an annotation came between the two reads
+        raise LedgerUnavailable("Too many change the record at once.")
+
+    def _newest_of(
+        self,
+        index: Index,
+        workspace: str,
+        partitions: list[str],
+        limit: int,
+        before: str | None,
+        since: str | None,
+    ) -> tuple[Record, ...]:
+        require_index(index, self._indexes)
+        if before is not None and since is not None and before <= since:
+            return ()
+        with aws.refused_as("The ledger cannot be read."):
+            items = self._queries.newest_of(index, partitions, limit, before, since)
+            return tuple(self._records(workspace, items))
+
+    def _records(self, workspace: str, items: Iterable[Attributes]) -> Iterator[Record]:
+        """Whole, in their order: the rest of those that have more is read, a hundred at once."""
+        found = list(items)
+        records = [joined(item["item"]["S"], None) for item in found]
+        ids = [item["sk"]["S"].removeprefix(RECORD_PREFIX) for item in found]
+        keys = {n: payload_key(workspace, ids[n], self._shards) for n, record in enumerate(records) if record is None}
+        wanted = list(keys.values())
+        beside: dict[Key, Attributes] = {}
+        for start in range(0, len(wanted), _KEYS_A_BATCH):
+            beside |= self._read(*wanted[start : start + _KEYS_A_BATCH], only="rest")
+        for n, record in enumerate(records):
+            if record is None:
+                rest = beside.get(keys[n], {}).get("rest")
+                record = joined(found[n]["item"]["S"], None if rest is None else rest["B"])
+            if record is None:  # the payload has another key, or an annotation came between
+                entry = self._entry(workspace, ids[n], self._read(*self._keys(workspace, ids[n])))
+                record = None if entry is None else entry.record
+            if record is not None:
+                yield record
+
+    def _read(self, *keys: Key, only: str | None = None) -> dict[Key, Attributes]:
+        """Those of the items that exist, whole or `only` that attribute of them."""
+        found: dict[Key, Attributes] = {}
+        asked: dict[str, Any] = {"Keys": [key_attributes(key) for key in keys], "ConsistentRead": True}
+        if only is not None:
+            asked |= {"ProjectionExpression": "pk, sk, #only", "ExpressionAttributeNames": {"#only": only}}
+        wanted = {self._table: asked}
         for pause in _PAUSES_S:
             time.sleep(pause)
             reply = self._client.batch_get_item(RequestItems=wanted)
@@ -307,113 +482,15 @@ class DynamoDBRecordStore:
                 return found
         raise LedgerUnavailable("The ledger is too busy to be read.")
 
-    def _active_days(self, workspace: str, before: str | None, since: str | None) -> Iterator[str]:
-        condition, values = "pk = :pk", {":pk": {"S": days_partition(workspace)}}
-        first, last = _day_or_none(since), _day_or_none(before)
-        if first is not None:
-            condition += " AND sk BETWEEN :first AND :last"
-            values |= {":first": {"S": first}, ":last": {"S": last or "9"}}
-        elif last is not None:
-            condition += " AND sk <= :last"
-            values[":last"] = {"S": last}
-        for item in self._items(self._descending(condition, values, _DAYS_A_PAGE)):
-            yield item["sk"]["S"]
-
-    def _newest_of_day(
-        self, workspace: str, day: str, limit: int, before: str | None, since: str | None
-    ) -> Iterator[Record]:
-        shards = []
-        for shard in range(self._shards):
-            partition = day_partition(workspace, day, shard)
-            values = {
-                ":pk": {"S": partition},
-                ":first": {"S": f"{RECORD_PREFIX}{since or ''}"},
-                ":end": {"S": _RECORDS_END},
-            }
-            query = self._descending("pk = :pk AND sk BETWEEN :first AND :end", values, self._page(limit))
-            start = None if before is None else _key_attributes(Key(partition, f"{RECORD_PREFIX}{before}"))
-            shards.append(self._items(query, start))
-        return _merged(shards, limit)
-
-    def _newest_of(
-        self, index: Index, partitions: list[str], limit: int, before: str | None, since: str | None
-    ) -> tuple[Record, ...]:
-        require_index(index, self._indexes)
-        if before is not None and since is not None and before <= since:
-            return ()
-        condition, values = "", {}
-        if since is not None:
-            condition = " AND sk >= :since" if before is None else " AND sk BETWEEN :since AND :before"
-            values[":since"] = {"S": f"{RECORD_PREFIX}{since}"}
-        elif before is not None:
-            condition = " AND sk < :before"
-        if before is not None:
-            values[":before"] = {"S": f"{RECORD_PREFIX}{before}"}
-        page = self._page(limit) + (":since" in values and ":before" in values)  # BETWEEN gives `before` itself, too
-        shards = []
-        for partition in partitions:
-            query = self._index_query(index, partition, page)
-            query["KeyConditionExpression"] += condition
-            query["ExpressionAttributeValues"] |= values
-            query["ScanIndexForward"] = False
-            shards.append(item for item in self._items(query) if item["sk"] != values.get(":before"))
-        with aws.refused_as("The ledger cannot be read."):
-            return tuple(_merged(shards, limit))
-
-    def _page(self, limit: int) -> int:
-        """A shard holds limit/shards of what is asked for, give or take: a page that is seldom too short."""
-        return max(1, min(limit, limit // self._shards + math.isqrt(limit) + 1))
-
-    def _index_query(self, index: Index, partition: str, page: int) -> dict[str, Any]:
-        return {
-            "TableName": self._table,
-            "IndexName": index,
-            "KeyConditionExpression": "#index = :partition",
-            "ExpressionAttributeNames": {"#index": index},
-            "ExpressionAttributeValues": {":partition": {"S": partition}},
-            "Limit": max(1, page),
-        }
-
-    def _descending(self, condition: str, values: _Attributes, page: int) -> dict[str, Any]:
-        return {
-            "TableName": self._table,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ScanIndexForward": False,
-            "ConsistentRead": True,
-            "Limit": page,
-        }
-
-    def _items(self, query: Mapping[str, Any], start: Mapping[str, Any] | None = None) -> Iterator[_Attributes]:
-        """The items beyond `start`, page by page as they are taken; `start` need not exist."""
-        while True:
-            reply = self._client.query(**query, **({} if start is None else {"ExclusiveStartKey": start}))
-            yield from reply["Items"]
-            start = reply.get("LastEvaluatedKey")
-            if start is None:
-                return
-
 
 def open_dynamodb(
-    table: str, *, shards: int = 1, indexes: frozenset[Index] = INDEXES, writers: int = _WRITERS
+    table: str,
+    *,
+    shards: int = 1,
+    indexes: frozenset[Index] = INDEXES,
+    retention: Retention = FOR_EVER,
+    writers: int = _WRITERS,
 ) -> DynamoDBRecordStore:
-    """`shards` is fixed for the life of the table, see keys.py."""
+    """`shards` is fixed for the life of the table, see keys.py. `retention` holds for what is put from now on."""
     client = aws.client("dynamodb", connections=2 * writers)  # readers need some too
-    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, writers=writers)
-
-
-def _merged(shards: Iterable[Iterator[_Attributes]], limit: int) -> Iterator[Record]:
-    """Of items in descending order the first, in one order."""
-    merged = heapq.merge(*shards, key=lambda item: item["sk"]["S"], reverse=True)
-    return (from_item(item["item"]["S"]) for item in islice(merged, limit))
-
-
-def _day_or_none(bound: str | None) -> str | None:
-    try:
-        return None if bound is None else day_of(bound)
-    except ValueError:  # any text may be a bound, only it does not name a day
-        return None
-
-
-def _key_attributes(key: Key) -> dict[str, Mapping[str, Any]]:
-    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+    return DynamoDBRecordStore(client, table, shards=shards, indexes=indexes, retention=retention, writers=writers)

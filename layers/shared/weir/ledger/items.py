@@ -52,6 +52,7 @@ _PLAIN = (
     "tokens_per_second",
     "note",
     "positive_feedback",
+    "writer",
 )
 _USAGE = (
     "prompt",
@@ -67,6 +68,15 @@ _USAGE = (
 
 
 def to_item(record: Record) -> bytes:
+    return jsonbytes.dumps(to_fields(record))
+
+
+def from_item(text: bytes | str) -> Record:
+    return from_fields(jsonbytes.loads(text))
+
+
+def to_fields(record: Record) -> dict[str, Any]:
+    """What to_item writes, as JSON values."""
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
     item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
@@ -91,11 +101,7 @@ def to_item(record: Record) -> bytes:
         item["session_review"] = record.session_review
     if record.revision:
         item["revision"] = record.revision
-    return jsonbytes.dumps(item)
-
-
-def from_item(text: bytes | str) -> Record:
-    return from_fields(jsonbytes.loads(text))
+    return item
 
 
 def from_fields(item: Mapping[str, Any]) -> Record:

@@ -2,11 +2,13 @@
 
 Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as primary keys):
 
-    put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, normally < 1 KB,
-                                                                            and `blob_key` if its payload is a blob
-                             pk = the same                    sk = p#<id>   `content`, the payload, gzip, while small
+    put once / get by id     pk = <workspace>#<day>#<shard>   sk = r#<id>   `item`, the record's JSON, and `blob_key`
+                                                                            if its payload is a blob; <= 1 KB in all
+                             pk = the same                    sk = p#<id>   `content`, the payload, while small; and
+                                                                            `rest`, what the item had no room for
         The day is read from the id (UUIDv7), the shard is a hash of it: no index is needed to find a record.
-    annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read
+    annotate                 an UpdateItem of the record's `item`, on condition that it is still the one that was read;
+                             one transaction with `rest` when that changes (small_items.py)
     newest first             one Query per active day and shard, descending on sk below r#; a window bounds days and sk
     which days are active    pk = <workspace>#days            sk = <day>    put once per process and day, before the
                                                                             first record of the day
@@ -25,9 +27,23 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `revoked_at` and `used_at`
     keys of a workspace      pk = <workspace>#keys            sk = <key's id>  put before the item that it points at
     which workspaces         pk = #workspaces                 sk = <workspace>  `name`; put with the first key of each
+    rollups of some hours    pk = <workspace>#rollup#<day>    sk = <family>#<hour>#<dimensions>; one Query a day
+    how much of an hour the  pk = the same                    sk = taken#<hour>, the archive's last object that is in
+    rollups have taken in
+    completeness of an hour  pk = the same                    sk = check#<hour>
+    which days have rollups  pk = <workspace>#rolled          sk = <day>    put once per process and day
+    a session                pk = <workspace>#session#<id>    sk = a
+    newest sessions of an    pk = <workspace>#sessions#<application>   sk = <first id>; one Query, then a batch of gets
+    application
+    which rollups are whole  pk = <workspace>#settled         sk = until: all hours before it, but those with a
+                                                                   late#<hour>: a record came long after its hour
+    workspaces with rollups  pk = #projected                  sk = <workspace>  put once per process
+
+All that is derived from the archive has its JSON in `content`, and is replaced only as it was read.
 
 The indexes are sparse: a record has the attribute of an index only if it has what is looked up there, so it pays for
-no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload.
+no other. They repeat the record's `item` and nothing else of it, so that a list is one Query and reads no payload;
+the `rest` of records that have one is read as well, a hundred at once, for every list shows records whole.
 Their sort key is the table's own: ids are in order of time. A setting leaves out those that nobody asks; what is kept
 meanwhile is not in them later. On DynamoDB they follow the table within a second or so; all other reads are consistent.
 
@@ -35,14 +51,17 @@ The number of shards is fixed for the life of a table: another number looks for 
 a caller's id are percent-encoded, so that no `#` of theirs reaches into another partition; long ones are hashed.
 
 An attempt that stores its record under an id claimed by an earlier attempt, which died, puts the payload at its own
-p#<id> in the claimed id's partition and names it in the record's `payload_id`: two attempts never share a payload item,
-so the record that wins has the payload that came with it.
+p#<id> in the claimed id's partition and names it in the record's `payload_id`; one that finds another payload where its
+own should be appends a hash of its own to the id. Two attempts never share a payload item, so the record that wins has
+the payload that came with it.
 
 Blob keys (S3, or files below the data directory):
 
     large payload            payloads/<workspace>/<day>/<id>.json.gz
     corrected answer         payloads/<workspace>/<day>/<id>.corrected.json.gz, of a record with `corrected_at`
     archive                  archive/workspace=<workspace>/date=<YYYY-MM-DD>/hour=<HH>/<n, 6 digits>.jsonl.gz
+    spill                    spill/<workspace>/records/<id>.json.gz, and callers/c=<caller's id> (spill.py)
+    seals of the archive     seals/workspace=<workspace>/<n, 8 digits>.json.gz
 """
 
 import hashlib
@@ -54,6 +73,7 @@ from urllib.parse import quote
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import instant_of
 from weir.domain.record import Record
+from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
 
@@ -65,8 +85,11 @@ Index = Literal["session", "customer", "intent"]
 
 INDEXES: frozenset[Index] = frozenset(("session", "customer", "intent"))
 
-_LONGEST_NAME = 200
-"""Characters of an encoded name; a DynamoDB key takes 2048 bytes in all, a file's name 255."""
+_NONE = "="
+"""Stands for a name that is not there; `=` of a name is always encoded."""
+
+_LONGEST_NAME = 64
+"""Characters of an encoded name: a record's item has up to eight of them, and must stay below 1 KB."""
 
 
 class Key(NamedTuple):
@@ -169,23 +192,102 @@ def shard_of(id: str, shards: int) -> int:
     return zlib.crc32(id.encode()) % shards
 
 
+def rollup_partition(workspace: str, day: str) -> str:
+    return f"{_quoted(workspace)}#rollup#{day}"
+
+
+def rollup_key(workspace: str, hour: str, dimensions: Dimensions) -> Key:
+    """`hour` is `YYYYMMDDHH`, UTC, here and below."""
+    values = "#".join(_NONE if value is None else _quoted(value) for value in dimensions.values)
+    return Key(rollup_partition(workspace, hour[:8]), f"{dimensions.family}#{hour[8:]}#{values}")
+
+
+def rolled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#rolled"
+
+
+def taken_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"taken#{hour[8:]}")
+
+
+def check_key(workspace: str, hour: str) -> Key:
+    return Key(rollup_partition(workspace, hour[:8]), f"check#{hour[8:]}")
+
+
+def session_key(workspace: str, session_id: str) -> Key:
+    return Key(f"{_quoted(workspace)}#session#{_quoted(session_id)}", "a")
+
+
+def sessions_partition(workspace: str, application: str | None) -> str:
+    return f"{_quoted(workspace)}#sessions#{_NONE if application is None else _quoted(application)}"
+
+
+def settled_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#settled"
+
+
+def until_key(workspace: str) -> Key:
+    return Key(settled_partition(workspace), "until")
+
+
+def late_key(workspace: str, hour: str) -> Key:
+    return Key(settled_partition(workspace), f"late#{hour}")
+
+
+def projected_key(workspace: str) -> Key:
+    return Key("#projected", _quoted(workspace))
+
+
+def hour_of(id: str) -> str:
+    """UTC hour of an id, `YYYYMMDDHH`. Raises ValueError if it is not a UUID version 7."""
+    return instant_of(id).strftime("%Y%m%d%H")
+
+
+PAYLOADS = "payloads/"
+
+
+def payload_folder(workspace: str) -> str:
+    return f"{PAYLOADS}{_folder(workspace)}/"
+
+
 def payload_blob_key(workspace: str, id: str) -> str:
-    return f"{_blob(workspace, id)}.json.gz"
+    return f"{payload_folder(workspace)}{day_of(id)}/{id}.json.gz"
 
 
 def correction_blob_key(workspace: str, id: str) -> str:
-    return f"{_blob(workspace, id)}.corrected.json.gz"
+    return f"{payload_folder(workspace)}{day_of(id)}/{id}.corrected.json.gz"
 
 
-def _blob(workspace: str, id: str) -> str:
-    folder = _quoted(workspace)
-    if folder in (".", ".."):  # as a folder it would be another one
-        folder = folder.replace(".", "%2E")
-    return f"payloads/{folder}/{day_of(id)}/{id}"
+SPILL = "spill/"
+
+
+def spill_folder(workspace: str) -> str:
+    return f"{SPILL}{_folder(workspace)}/"
+
+
+def spilled_record_key(workspace: str, id: str) -> str:
+    return f"{spill_folder(workspace)}records/{id}.json.gz"
+
+
+def spilled_caller_key(workspace: str, caller_id: str) -> str:
+    return f"{spill_folder(workspace)}callers/c={_quoted(caller_id)}"
+
+
+ARCHIVE = "archive/workspace="
+"""What the keys of all workspaces' archives begin with."""
 
 
 def archive_folder(workspace: str) -> str:
-    return f"archive/workspace={_quoted(workspace)}/"
+    return f"{ARCHIVE}{_quoted(workspace)}/"
+
+
+def seals_folder(workspace: str) -> str:
+    return f"seals/workspace={_quoted(workspace)}/"
+
+
+def _folder(workspace: str) -> str:
+    folder = _quoted(workspace)
+    return folder.replace(".", "%2E") if folder in (".", "..") else folder  # as folders they would be others
 
 
 def _quoted(name: str) -> str:

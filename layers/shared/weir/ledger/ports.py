@@ -3,7 +3,7 @@
 Every engine passes tests/ledger/test_contract.py.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,9 @@ from typing import NamedTuple, Protocol
 from weir.domain.annotation import Annotation
 from weir.domain.api_key import ApiKey
 from weir.domain.record import Environment, Record
+from weir.domain.retention import Retention
 from weir.domain.totals import GroupField, Totals
+from weir.ledger.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,21 @@ class RecordStore(Protocol):
         """
         ...
 
+    def delete(self, workspace: str, id: str) -> bool:
+        """Delete the record of that id of ours, its payload where that lies beside it, and what its caller's id claims.
+
+        False when there is no such record; what an attempt at one has left there is deleted all the same. Durable when
+        it returns, and all at once. Raises LedgerUnavailable.
+        """
+        ...
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Delete records and payloads whose time is over, until `go_on` says no. How many.
+
+        An engine that does so by itself says 0: it goes by the retention that it was opened with.
+        """
+        ...
+
     def totals(
         self,
         workspace: str,
@@ -188,6 +205,35 @@ class ConfigStore(Protocol):
 
     def next_number(self, workspace: str, sequence: str, *, limit: int | None = None) -> int | None:
         """1, 2, … and never the same again, though one may go unused; None when it would exceed `limit`."""
+        ...
+
+
+class Replacement(NamedTuple):
+    """`new` is to lie under the key instead of `old`; None stands for nothing."""
+
+    key: Key
+    old: bytes | None
+    new: bytes | None
+
+
+class ProjectionStore(Protocol):
+    """What is derived from the archive: small JSON items, by the keys that keys.py gives.
+
+    Every method raises LedgerUnavailable when the engine refuses.
+    """
+
+    def get(self, keys: Collection[Key]) -> dict[Key, bytes]:
+        """Those that exist. Reads its own writes."""
+        ...
+
+    def between(
+        self, pk: str, first: str, last: str, *, limit: int | None = None, descending: bool = False
+    ) -> list[tuple[str, bytes]]:
+        """Sort keys and contents of a partition, from `first` to `last`, in their order."""
+        ...
+
+    def replace(self, changes: Sequence[Replacement]) -> list[bool]:
+        """Each by itself: False, and nothing is written, where something else than `old` lies."""
         ...
 
 

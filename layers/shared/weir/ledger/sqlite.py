@@ -9,9 +9,10 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,17 @@ from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.ids import instant_of
+from weir.domain.ids import instant_of, milliseconds, uuid7
 from weir.domain.record import Environment, Record
+from weir.domain.retention import Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger.items import from_item, to_item
 from weir.ledger.keys import INDEXES, Index, require_index
 from weir.ledger.ports import Entry, Kept
 from weir.ledger.sqlite_schema import migrate
+
+_CHANGED = "INSERT INTO changes (workspace, id) VALUES (?, ?)"
+"""In the transaction of the change itself. What has been projected is deleted, so the table stays small."""
 
 _GET = """
 SELECT r.id, r.item, r.blob_key, p.content FROM records r
@@ -78,6 +83,7 @@ GROUP BY key
 
 Costs are summed as whole trillionths of a dollar: exactly up to 9,007 dollars, and beyond off by less than one a row.
 """
+_EXPIRED_AT_ONCE = 200
 _LARGEST_BATCH = 512
 _COST_PLACES = 12
 """As many as _TOTALS multiplies by."""
@@ -111,16 +117,16 @@ class SQLiteRecordStore:
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
-        return self._enqueue(partial(_put, entry=entry, item=item, indexed=self._indexed(entry.record)))
+        return self.write(partial(_put, entry=entry, item=item, indexed=self._indexed(entry.record)))
 
     def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
-        claimed: Future[str | None] = self._enqueue(
+        claimed: Future[str | None] = self.write(
             partial(_claim, workspace=workspace, caller_id=caller_id, id=id, instead_of=instead_of)
         )
         return claimed.result()
 
     def get(self, workspace: str, id: str) -> Entry | None:
-        row = self._read(_GET, {"workspace": workspace, "id": id})
+        row = self.read(_GET, {"workspace": workspace, "id": id})
         if not row:
             return None
         _, item, blob_key, content = row[0]
@@ -166,15 +172,33 @@ class SQLiteRecordStore:
         return self._records(_OF_INTENT, _window(workspace, before, since) | asked)
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
-        while rows := self._read(_GET, {"workspace": workspace, "id": id}):
+        while rows := self.read(_GET, {"workspace": workspace, "id": id}):
             found, item = rows[0][:2]
             record = annotated(from_item(item), annotation)
-            replaced: Future[bool] = self._enqueue(
+            replaced: Future[bool] = self.write(
                 partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
             )
             if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
                 return record
         return None
+
+    def delete(self, workspace: str, id: str) -> bool:
+        deleted: Future[bool] = self.write(partial(_delete, workspace=workspace, id=id))
+        return deleted.result()
+
+    def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        expired = 0
+        for workspace in self._workspaces():
+            for clock, expire in _EXPIRIES:
+                days = retention.days(workspace, clock)
+                if days is None:
+                    continue
+                before = uuid7(milliseconds(now - timedelta(days=days)), 0)
+                some = _EXPIRED_AT_ONCE
+                while go_on() and some == _EXPIRED_AT_ONCE:
+                    some = self.write(partial(expire, workspace=workspace, before=before)).result()
+                    expired += some
+        return expired
 
     def totals(
         self,
@@ -186,7 +210,7 @@ class SQLiteRecordStore:
         environment: Environment | None = None,
     ) -> Mapping[str | None, Totals]:
         field = f"$.{group_by}" if group_by is not None else "$.no_such_field"
-        rows = self._read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
+        rows = self.read(_TOTALS, {**_window(workspace, before, since), "field": field, "environment": environment})
         return {row[0]: _totals(*row[1:]) for row in rows}
 
     def close(self) -> None:
@@ -200,7 +224,7 @@ class SQLiteRecordStore:
             connection.close()
 
     def _records(self, sql: str, parameters: dict[str, object]) -> tuple[Record, ...]:
-        return tuple(from_item(item) for (item,) in self._read(sql, parameters))
+        return tuple(from_item(item) for (item,) in self.read(sql, parameters))
 
     def _indexed(self, record: Record) -> tuple[str | None, ...]:
         """The columns that are there for the indexes alone."""
@@ -211,7 +235,16 @@ class SQLiteRecordStore:
             record.intent if "intent" in self._indexes else None,
         )
 
-    def _enqueue(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
+    def _workspaces(self) -> Iterator[str]:
+        """One look in the index for each."""
+        ((workspace,),) = self.read("SELECT min(workspace) FROM records", {})
+        while workspace is not None:
+            yield workspace
+            sql = "SELECT min(workspace) FROM records WHERE workspace > :workspace"
+            ((workspace,),) = self.read(sql, {"workspace": workspace})
+
+    def write(self, apply: Callable[[sqlite3.Connection], Any]) -> "Future[Any]":
+        """`apply` in a transaction with whatever else is to be written; it raises nothing but sqlite3's errors."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # who stops waiting does not stop the write
         with self._guard:
@@ -221,7 +254,7 @@ class SQLiteRecordStore:
                 self._queue.put(_Work(apply, future))
         return future
 
-    def _read(self, sql: str, parameters: dict[str, object]) -> list[Any]:
+    def read(self, sql: str, parameters: dict[str, object] | Sequence[object]) -> list[Any]:
         connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             connection = self._readers.connection = self._connect()
@@ -292,6 +325,8 @@ def _put(connection: sqlite3.Connection, entry: Entry, item: bytes, indexed: tup
     )
     if put.rowcount and entry.inline is not None:
         connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
+    if put.rowcount:
+        connection.execute(_CHANGED, (record.workspace, record.id))
     return Kept(record.id, new=bool(put.rowcount))
 
 
@@ -315,7 +350,45 @@ def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes
     changed = connection.execute(
         "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
+    if changed.rowcount:
+        connection.execute(_CHANGED, (workspace, id))
     return bool(changed.rowcount)
+
+
+def _delete(connection: sqlite3.Connection, workspace: str, id: str) -> bool:
+    key = (workspace, id)
+    row = connection.execute("SELECT item FROM records WHERE workspace = ? AND id = ?", key).fetchone()
+    connection.execute("DELETE FROM payloads WHERE workspace = ? AND id = ?", key)
+    if row is None:
+        return False
+    caller_id = from_item(row[0]).caller_id
+    if caller_id is not None:
+        _claim(connection, workspace, caller_id, None, instead_of=id)
+    connection.execute("DELETE FROM records WHERE workspace = ? AND id = ?", key)
+    return True
+
+
+def _expire_records(connection: sqlite3.Connection, workspace: str, before: str) -> int:
+    """With their payloads and claims; a few at once, because everybody waits for it."""
+    ids = connection.execute(
+        "SELECT id FROM records WHERE workspace = ? AND id < ? ORDER BY id LIMIT ?",
+        (workspace, before, _EXPIRED_AT_ONCE),
+    ).fetchall()
+    for (id,) in ids:
+        _delete(connection, workspace, id)
+    return len(ids)
+
+
+def _expire_payloads(connection: sqlite3.Connection, workspace: str, before: str) -> int:
+    deleted = connection.execute(
+        """DELETE FROM payloads WHERE workspace = :workspace AND id IN
+           (SELECT id FROM payloads WHERE workspace = :workspace AND id < :before ORDER BY id LIMIT :limit)""",
+        {"workspace": workspace, "before": before, "limit": _EXPIRED_AT_ONCE},
+    )
+    return deleted.rowcount
+
+
+_EXPIRIES: tuple[tuple[Clock, Callable[..., int]], ...] = (("records", _expire_records), ("payloads", _expire_payloads))
 
 
 def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:

@@ -36,7 +36,18 @@ _INDEXES = (
 )
 """Columns of their own beside the record's JSON: reading them out of it for each row put would take longer."""
 
-_STEPS = (_RECORDS, _INDEXES)
+_PROJECTION = (
+    "CREATE TABLE changes (number INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT NOT NULL, id TEXT NOT NULL)",
+    """CREATE TABLE dead_letters (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, workspace TEXT NOT NULL, id TEXT NOT NULL, reason TEXT NOT NULL)""",
+    """CREATE TABLE projections (
+        pk TEXT NOT NULL, sk TEXT NOT NULL, content BLOB NOT NULL, PRIMARY KEY (pk, sk)) WITHOUT ROWID""",
+    "INSERT INTO changes (workspace, id) SELECT workspace, id FROM records ORDER BY id",
+)
+"""What is derived from the records, and which records it still lacks: at first, all. A number is never given again:
+of two projectors one may delete what it has read while the other is at work."""
+
+_STEPS = (_RECORDS, _INDEXES, _PROJECTION)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.auth import Keyring, Principal
+from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
-from weir.ledger.ports import KeyStore
+from weir.ledger.numbering import Numbering
+from weir.ledger.ports import BlobStore, KeyStore
+from weir.ledger.projections import Projections
+from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
 
 if TYPE_CHECKING:
+    from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
@@ -44,6 +49,7 @@ class Runtime:
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
+    projections: Projections
     environ: Mapping[str, str]
     secrets: frozenset[str]
     now: Callable[[], datetime]
@@ -57,7 +63,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         raise SettingsInvalid("WEIR_API_KEY: must be set")
     if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
         raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
-    ledger, configurations, keys = open_stores(settings)
+    ledger, configurations, keys, projections = open_stores(settings, Numbering())
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
@@ -65,6 +71,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
+        projections=projections,
         environ=environ,
         secrets=environment_secrets(environ),
         now=now,
@@ -86,10 +93,6 @@ def environment_secrets(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDS))
 
 
-def open_ledger(settings: Settings) -> Ledger:
-    return open_stores(settings).ledger
-
-
 def open_keys(store: KeyStore) -> Keys:
     return Keys(store, WORKSPACE, now=now, random=lambda: secrets.randbits(RANDOM_BITS))
 
@@ -108,33 +111,79 @@ def open_key_store(settings: Settings) -> KeyStore:
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
 
 
+def open_ledger(settings: Settings) -> Ledger:
+    return open_stores(settings).ledger
+
+
 class Stores(NamedTuple):
     ledger: Ledger
     configurations: Configurations
     keys: KeyStore
+    projections: Projections
 
 
-def open_stores(settings: Settings) -> Stores:
-    """The engine that the settings name. Engines are imported only when they are used."""
+def open_stores(settings: Settings, numbering: Numbering | None = None) -> Stores:
+    """The engine that the settings name. Engines are imported only when they are used.
+
+    Whoever accepts calls has a `numbering`.
+    """
     if settings.engine == "dynamodb":
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
+        from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
         from weir.ledger.s3 import open_s3
+        from weir.ledger.settlement import CheckedSettlement
 
-        records = open_dynamodb(settings.table, shards=settings.shards, indexes=settings.indexes)
+        records = open_dynamodb(
+            settings.table, shards=settings.shards, indexes=settings.indexes, retention=settings.retention
+        )
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
-        return Stores(Ledger(records, open_s3(settings.bucket)), configurations, keys)
+        derived = DynamoDBProjectionStore(records.client, settings.table)
+        projections = Projections(derived, CheckedSettlement(derived))
+        blobs = open_s3(settings.bucket)
+        ledger = Ledger(
+            records,
+            blobs,
+            level=payloads.SMALL,
+            spill=Spill(blobs),
+            retention=settings.retention,
+            numbering=numbering,
+        )
+        return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
+    from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
-    ledger = Ledger(SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs"))
-    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path))
+    local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
+    projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
+    ledger = Ledger(local, files, spill=Spill(files), retention=settings.retention, numbering=numbering)
+    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    if settings.engine == "dynamodb":
+        if settings.bucket is None:
+            raise SettingsInvalid("WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger.s3 import open_s3
+
+        return open_s3(settings.bucket)
+    return FileBlobStore(settings.data_dir / "blobs")
+
+
+def open_archive(blobs: BlobStore) -> "Archive":
+    """What is put into an hour that the scheduled seals no longer look at is sealed at once."""
+    from weir.ledger.archive import Archive
+    from weir.ledger.seals import Seals
+    from weir.services.seal import seal_late
+
+    return Archive(blobs, nonce=lambda: secrets.token_hex(16), after_put=seal_late(Seals(blobs), now))
 
 
 def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":

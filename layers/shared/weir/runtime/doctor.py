@@ -6,29 +6,23 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from weir.domain.errors import LedgerUnavailable
+from weir.ledger.spill import Spill
 from weir.providers.catalog import Provider, vertex_place
 from weir.providers.features import Format, formats
 from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
-from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_ledger
+from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_blobs, open_stores
+from weir.runtime.doctor_ledger import ledger_findings
+from weir.runtime.finding import Finding
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import weakness
 
 _LEAST_SECRET = 8
 """Shorter ones are looked for in no address: they are parts of words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One look at one thing. "note" is worth knowing, "wrong" keeps something from working or from being safe."""
-
-    subject: str
-    verdict: Literal["ok", "note", "wrong"]
-    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[Finding]:
         yield folder
         if folder.verdict == "wrong":
             return
-    yield _engine(settings)
+    yield from _engine(settings)
 
 
 def _api_key(settings: Settings) -> Finding:
@@ -127,36 +121,51 @@ def _data_dir(folder: Path) -> Finding:
         return Finding("WEIR_DATA_DIR", "wrong", f"{there} cannot be written: {exc.strerror}")
 
 
-def _engine(settings: Settings) -> Finding:
-    """Reads the newest record, as any reader does."""
+def _engine(settings: Settings) -> Iterator[Finding]:
+    """Reads the newest record, as any reader does, and how far the projector is."""
     if settings.engine == "sqlite" and not (settings.data_dir / "ledger.sqlite").exists():
-        return Finding("WEIR_ENGINE", "ok", "sqlite; there is no ledger yet")
+        yield Finding("WEIR_ENGINE", "ok", "sqlite; there is no ledger yet")
+        yield _backlog(settings)
+        return
     try:
-        if settings.engine == "dynamodb":
-            _read_aws(settings)
-        else:
-            _read(settings)
+        found = _read_aws(settings) if settings.engine == "dynamodb" else _read(settings)
     except (SettingsInvalid, LedgerUnavailable, OSError, sqlite3.Error) as exc:
         cause = f" ({type(exc.__cause__).__name__})" if exc.__cause__ is not None else ""
-        return Finding("WEIR_ENGINE", "wrong", f"{settings.engine} cannot be used: {exc}{cause}")
-    return Finding("WEIR_ENGINE", "ok", f"{settings.engine} answers")
+        yield Finding("WEIR_ENGINE", "wrong", f"{settings.engine} cannot be used: {exc}{cause}")
+        return
+    yield Finding("WEIR_ENGINE", "ok", f"{settings.engine} answers")
+    yield _backlog(settings)
+    yield from found
 
 
-def _read(settings: Settings) -> None:
-    ledger = open_ledger(settings)
+def _backlog(settings: Settings) -> Finding:
+    """What the record store refused and has not taken back."""
     try:
-        asyncio.run(ledger.newest(WORKSPACE, limit=1))
+        backlog = Spill(open_blobs(settings)).backlog()
+    except LedgerUnavailable as exc:
+        return Finding("spill", "wrong", str(exc))
+    if backlog.oldest is None:
+        return Finding("spill", "ok", "nothing waits to be put back")
+    oldest = backlog.oldest.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Finding("spill", "note", f"{backlog.count} records wait to be put back, the oldest since {oldest}")
+
+
+def _read(settings: Settings) -> list[Finding]:
+    stores = open_stores(settings)
+    try:
+        asyncio.run(stores.ledger.newest(WORKSPACE, limit=1))
+        return list(ledger_findings(stores, settings, WORKSPACE))
     finally:
-        ledger.close()
+        stores.ledger.close()
 
 
-def _read_aws(settings: Settings) -> None:
+def _read_aws(settings: Settings) -> list[Finding]:
     from weir.ledger import aws
     from weir.ledger.s3 import open_s3
 
     with aws.refused_as("The AWS environment is not complete."):  # no region, no credentials
-        _read(settings)
         open_s3(settings.bucket or "").get("weir-doctor")
+        return _read(settings)
 
 
 def _providers(registry: Registry, environ: Mapping[str, str]) -> Iterator[Finding]:

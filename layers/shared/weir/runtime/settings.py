@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from weir.domain.retention import Days, Retention
 from weir.ledger.keys import INDEXES, Index
+from weir.protocols import jsonbytes
 
 
 class SettingsInvalid(ValueError):
@@ -19,6 +21,30 @@ def _names(listed: object) -> object:
     return () if listed.strip() == "none" else tuple(name.strip() for name in listed.split(","))
 
 
+def _object(text: object) -> object:
+    try:
+        return jsonbytes.loads(text) if isinstance(text, str) else text
+    except jsonbytes.InvalidJSON as exc:
+        raise ValueError(f"must be JSON: {exc}") from None
+
+
+def _none_for_zero(days: int | None) -> int | None:
+    return days or None
+
+
+Kept = Annotated[int | None, Field(ge=0, le=36_500), AfterValidator(_none_for_zero)]
+
+
+class WorkspaceDays(BaseModel):
+    """What a workspace keeps for a shorter time than all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    payloads: Kept = None
+    records: Kept = None
+    archive: Kept = None
+
+
 class Settings(BaseModel):
     """One frozen model of the environment. Each field's variable is WEIR_ and its name in capitals, or the alias."""
 
@@ -29,9 +55,16 @@ class Settings(BaseModel):
     data_dir: Path = Path(".weir")
     table: str | None = Field(default=None, description="DynamoDB table")
     bucket: str | None = Field(default=None, description="S3 bucket")
+    dead_letters: str | None = Field(default=None, description="URL of the queue for changes that cannot be projected")
     shards: Annotated[int, Field(ge=1, le=64)] = 1
     indexes: Annotated[frozenset[Index], BeforeValidator(_names)] = Field(
         default=INDEXES, description="of session,customer,intent, those that are written; or none"
+    )
+    payload_days: Kept = Field(default=None, description="days that payloads are kept; 0: for ever")
+    record_days: Kept = Field(default=None, description="days that records are kept, in the table")
+    archive_days: Kept = Field(default=None, description="days that the archive is kept")
+    workspace_days: Annotated[Mapping[str, WorkspaceDays], BeforeValidator(_object)] = Field(
+        default_factory=dict, description='shorter times of workspaces: {"team-b": {"payloads": 7}}'
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
@@ -42,6 +75,12 @@ class Settings(BaseModel):
     )
     log_level: str = "INFO"
     service: str = "weir"
+
+    @property
+    def retention(self) -> Retention:
+        default = Days(self.payload_days, self.record_days, self.archive_days)
+        own = {name: Days(each.payloads, each.records, each.archive) for name, each in self.workspace_days.items()}
+        return Retention(default, own)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

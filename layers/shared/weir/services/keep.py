@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from weir.domain.errors import LedgerUnavailable
 from weir.domain.ids import is_uuid7
 from weir.domain.record import Payload, Record
 from weir.http.scrub import ERASED
@@ -24,7 +25,10 @@ async def keep_once(ledger: Ledger, record: Record, payload: Payload) -> Kept:
     id = record.caller_id
     if id is None:
         return await ledger.keep(record, payload)
-    first = await ledger.get(record.workspace, id) if is_uuid7(id) else None
+    try:
+        first = await ledger.stored(record.workspace, id) if is_uuid7(id) else None
+    except LedgerUnavailable as exc:  # whether it is on record already is asked again when it is driven back
+        return await ledger.put_aside(record, payload, exc)
     kept = Kept(id, new=False) if first is not None else await ledger.keep(record, payload)
     if kept.new:
         return kept

@@ -1,15 +1,20 @@
 """Pages, summaries and groups of records."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 
 from weir.domain.errors import RequestInvalid
 from weir.domain.record import Record
 from weir.domain.totals import GroupField, Totals, grouped
 from weir.http.request_log_query import ListQuery, Order, Window
 from weir.ledger.ledger import Ledger
+from weir.ledger.projections import Projections
+from weir.services.rolled_sums import Bounds, added, rolled_sums
 
 SCAN_LIMIT = 20_000
 """Records looked at for one answer. What would take more is refused, with the way out."""
@@ -20,6 +25,10 @@ REACH = 10_000
 _CHUNK = 1_001  # the largest page and one record more
 _CHAINS = 1_000
 _CHAIN_LASTS_S = 600.0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,18 @@ class Places:
 
 
 class LogQueries:
-    def __init__(self, ledger: Ledger, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        places: Places | None = None,
+        *,
+        projections: Projections | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        """Without `projections` sums are made from records alone."""
         self._ledger = ledger
+        self._projections = projections
+        self._now = now
         self._places = places if places is not None else Places()
 
     async def page(self, workspace: str, query: ListQuery, key: str) -> Page:
@@ -118,7 +137,37 @@ class LogQueries:
     async def totals(
         self, workspace: str, window: Window, group_by: GroupField | None = None
     ) -> Mapping[str | None, Totals]:
-        """By the values of a field, or all under None. Raises RequestInvalid beyond the bound."""
+        """By the values of a field, or all under None.
+
+        Whole hours come from the rollups, where these are whole. Raises RequestInvalid when more records than the
+        bound allows would have to be read besides.
+        """
+        sums: Mapping[str | None, Totals] = {}
+        rest: tuple[Bounds, ...] = (Bounds(window.since, window.before),)
+        if window.matches is None and self._projections is not None:
+            rolled = await asyncio.to_thread(
+                partial(
+                    rolled_sums,
+                    self._projections,
+                    workspace,
+                    rest[0],
+                    group_by=group_by,
+                    environment=window.environment,
+                    now=self._now,
+                )
+            )
+            sums, rest = rolled.sums, rolled.rest
+        left = SCAN_LIMIT
+        for bounds in rest:
+            part = replace(window, since=bounds.since, before=bounds.before)
+            found, read = await self._totals(workspace, part, group_by, left)
+            sums, left = added(sums, found), left - read
+        return sums
+
+    async def _totals(
+        self, workspace: str, window: Window, group_by: GroupField | None, most: int
+    ) -> tuple[Mapping[str | None, Totals], int]:
+        """The sums over records, and how many of them were read one by one."""
         if window.matches is None:
             found = await self._ledger.totals(
                 workspace,
@@ -128,8 +177,9 @@ class LogQueries:
                 environment=window.environment,
             )
             if found is not None:
-                return found
-        return grouped(await self._all(workspace, window, "A sum over these filters"), group_by)
+                return found, 0
+        records = await self._all(workspace, window, "A sum over these filters", most)
+        return grouped(records, group_by), len(records)
 
     async def _newest(self, workspace: str, window: Window, skip: int, size: int) -> Page:
         """A page is shorter than asked where more would take too long, but empty only at the end."""
@@ -167,12 +217,12 @@ class LogQueries:
         shown = tuple(order.sort(records)[start : start + query.page_size])
         return Page(shown, len(records), start + len(shown))
 
-    async def _all(self, workspace: str, window: Window, what: str) -> list[Record]:
+    async def _all(self, workspace: str, window: Window, what: str, most: int = SCAN_LIMIT) -> list[Record]:
         found: list[Record] = []
         scanned = 0
         async for chunk in self._chunks(workspace, window):
             scanned += len(chunk)
-            if scanned > SCAN_LIMIT:
+            if scanned > most:
                 raise _beyond(what)
             found += filter(window.includes, chunk)
         return found

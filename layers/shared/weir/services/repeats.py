@@ -59,7 +59,7 @@ class Repeats:
                 logger.exception("caller's id not given up", extra={"record_id": attempt.id})
 
     async def _begin(self, attempt: Attempt[Call], workspace: str, id: str) -> Earlier | None:
-        found = await self._ledger.get(workspace, id) if is_uuid7(id) else None  # an id of ours needs no claim
+        found = await self._ledger.stored(workspace, id) if is_uuid7(id) else None  # an id of ours needs no claim
         before: str | None = None
         if found is None:
             before = await self._ledger.claim(workspace, id, attempt.id)
@@ -81,6 +81,8 @@ class Repeats:
 
 
 def _earlier(record: Record, payload: Payload, request: bytes) -> Earlier:
+    if payload.expired:
+        raise Conflict(f"The call was made and answered as {record.id}; its answer is kept no longer.")
     if record.origin != "completion" or not same_question(payload.request, request):
         raise Conflict(f"The request id {record.caller_id or record.id!r} belongs to another call, {record.id}.")
     if payload.response is None:

@@ -1,0 +1,92 @@
+"""`make cost`: dollars for a million kept calls, from counted units and infra/prices.toml."""
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.cost.paths import Kept, measure
+from tests.bench.report import aligned
+from tests.infra.template import load
+from weir.ledger.keys import INDEXES, Index
+
+SIZES = (2048, 8192, 32768)
+VARIANTS: Mapping[str, frozenset[Index]] = {
+    "no index": frozenset(),
+    "session": frozenset({"session"}),
+    "all that apply": INDEXES,
+}
+_PRICES = Path(__file__).parents[1] / "prices.toml"
+_HEADINGS = ("", "bytes", "packed", "record", "payload", "indexes", "caller's id", "S3 puts", "units", "USD/million")
+
+
+def main() -> int:
+    prices = read_prices()
+    for variant, indexes in VARIANTS.items():
+        sys.stderr.write(f"indexes: {variant} …\n")
+        found = measure(SIZES, indexes)
+        rows = [_HEADINGS, *(_row(name, size, kept, prices) for (name, size), kept in found.items())]
+        sys.stdout.write(f"Indexes: {variant}\n{''.join(aligned(rows))}\n")
+    api, stored = prices["api_request"]["usd_per_million"], prices["stored"]["usd_per_gb_month"]
+    sys.stdout.write(
+        "Sizes are bytes of a call's JSON and of its packed form; the other columns are write units of DynamoDB.\n"
+        "The text is infra/cost/sample.txt; another compresses better or worse by a unit or two.\n"
+        f"Beside the writes: a million requests of the API are {api:.2f} USD, a GB kept a month {stored:.2f} USD.\n"
+        "The time of Lambda is not in this, nor are reads, the archive and the projector.\n"
+        f"Idle, a month: {idle_bill(prices):.2f} USD.\n"
+        f"Prices of {prices['date']}, with their sources in infra/prices.toml; nothing here was checked on real AWS.\n"
+    )
+    return 0
+
+
+def read_prices() -> dict[str, Any]:
+    return tomllib.loads(_PRICES.read_text(encoding="utf-8"))
+
+
+def dollars(kept: Kept, prices: Mapping[str, Any]) -> float:
+    """For a million such calls: what is written, and nothing else."""
+    per_unit: float = prices["write_unit"]["usd_per_million"]
+    per_put: float = prices["s3_put"]["usd_per_million"]
+    return kept.units.total() * per_unit + kept.s3_puts * per_put
+
+
+def idle_bill(prices: Mapping[str, Any]) -> float:
+    """Dollars a month of what the template makes with its defaults when nobody calls. Raises KeyError for what has no
+    price there: say what it costs.
+    """
+    template = load()
+    conditions = _conditions(template)
+    return sum(
+        float(prices["idle"][resource["Type"]])
+        for resource in template["Resources"].values()
+        if conditions.get(resource.get("Condition", ""), True)
+    )
+
+
+def _conditions(template: Mapping[str, Any]) -> dict[str, bool]:
+    """Of the form `a parameter equals a text`, or its opposite, with the parameters' defaults."""
+    found = {}
+    for name, condition in template.get("Conditions", {}).items():
+        (kind, value), *_ = condition.items()
+        equals = value[0]["Fn::Equals"] if kind == "Fn::Not" else value
+        same = template["Parameters"][equals[0]["Ref"]].get("Default") == equals[1]
+        found[name] = not same if kind == "Fn::Not" else same
+    return found
+
+
+def _row(name: str, size: int, kept: Kept, prices: Mapping[str, Any]) -> tuple[str, ...]:
+    indexes = sum(units for purpose, units in kept.units.items() if purpose.startswith("index "))
+    units = kept.units
+    counted = (units["record"], units["payload"], indexes, units["caller's id"], kept.s3_puts, units.total())
+    return (
+        f"{name}, {size // 1024} KB",
+        str(kept.payload),
+        str(kept.compressed),
+        *(str(count) for count in counted),
+        f"{dollars(kept, prices):.2f}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""From a change feed into the archive, and from the archive into rollups and sessions.
+
+Each change is in the archive once, however often it is delivered, and each object of the archive once in the rollups:
+so a batch may come again, in parts or in another order, two projectors may have it at once, and one that is killed at
+any point leaves nothing to repair. What it has not reported as done is delivered again.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.record import Record
+from weir.ledger.archive import Archive
+from weir.ledger.archive_format import Broken, Call, Chain, Erased, MemberKey, Partition
+from weir.ledger.changes import Change, Unreadable
+from weir.ledger.projections import Projections
+
+logger = logging.getLogger("weir.project")
+
+NOTHING_KNOWN: Mapping[MemberKey, Record] = {}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch, by the changes' tokens: what was refused comes again, what is dead never will be.
+
+    `dead` gives the reasons. Everything else is done.
+    """
+
+    refused: set[str] = field(default_factory=set)
+    dead: dict[str, str] = field(default_factory=dict)
+
+
+class Projector:
+    """Not for several threads at once; several projectors may be at work."""
+
+    def __init__(self, archive: Archive, projections: Projections) -> None:
+        self._archive = archive
+        self._projections = projections
+
+    def project(self, changes: Iterable[Change]) -> Outcome:
+        """Returns when all that is done is durable."""
+        outcome = Outcome()
+        for partition, some in self._partitions(changes, outcome).items():
+            try:
+                self._append(partition, some, outcome)
+                self.catch_up(partition, {(record.id, record.revision): record for _, record in some})
+            except LedgerUnavailable as exc:
+                logger.warning("projection refused", extra={"partition": str(partition), "reason": str(exc)})
+                outcome.refused |= {change.token for change, _ in some} - outcome.dead.keys()
+            except Broken as exc:
+                outcome.dead |= {change.token: f"The archive is broken: {exc}" for change, _ in some}
+        return outcome
+
+    def catch_up(self, partition: Partition, known: Mapping[MemberKey, Record] = NOTHING_KNOWN) -> None:
+        """Let rollups and sessions take in what the archive has of an hour. Raises LedgerUnavailable or Broken.
+
+        An object is read only if it has more than the `known`.
+        """
+        workspace, hour = partition.workspace, hour_text(partition)
+        number = self._projections.taken(workspace, hour) + 1
+        while (head := self._archive.head(partition, number)) is not None:
+            latest: dict[str, Record] = {}
+            for record in self._members(head.chain, known):
+                if record.id not in latest or latest[record.id].revision < record.revision:
+                    latest[record.id] = record
+            held = self._archive.holds(partition, list(latest), before=number)
+            calls = [record for id, record in latest.items() if id not in held]
+            changed = [(self._before(partition, number, id), latest[id]) for id in latest if id in held]
+            newer = [(old, new) for old, new in changed if old.revision < new.revision]  # else it came out of order
+            self._projections.take_in(workspace, hour, number, calls, newer)
+            number += 1
+
+    def _before(self, partition: Partition, number: int, id: str) -> Record:
+        found = self._archive.latest_before(partition, number, id)
+        if found is None:
+            raise Broken(f"{id} is gone from below {partition.key(number)}")
+        return _counted(found)
+
+    def _members(self, chain: Chain, known: Mapping[MemberKey, Record]) -> list[Record]:
+        keys = [(leaf.id, leaf.revision) for leaf in chain.leaves]
+        if all(key in known for key in keys) and self._archive.erased(chain.partition).isdisjoint(id for id, _ in keys):
+            return [known[key] for key in keys]
+        found = self._archive.read(chain.partition, chain.n)
+        if found is None:
+            raise Broken(f"{chain.partition.key(chain.n)} is gone")
+        return [_counted(member) for member in found.members()]
+
+    def _partitions(
+        self, changes: Iterable[Change], outcome: Outcome
+    ) -> Mapping[Partition, list[tuple[Change, Record]]]:
+        found: dict[Partition, list[tuple[Change, Record]]] = {}
+        for change in changes:
+            try:
+                record = change.record()
+            except Unreadable as exc:
+                outcome.dead[change.token] = str(exc)
+                continue
+            except LedgerUnavailable as exc:
+                logger.warning("projection refused", extra={"record_id": change.id, "reason": str(exc)})
+                outcome.refused.add(change.token)
+                continue
+            if record is None:  # erased or expired before it was seen
+                continue
+            found.setdefault(Partition.of(record.workspace, record.id), []).append((change, record))
+        return found
+
+    def _append(self, partition: Partition, changes: Sequence[tuple[Change, Record]], outcome: Outcome) -> None:
+        held = self._archive.holds(partition, [record.id for _, record in changes])
+        self._archive.append(partition, _members(changes, set(held), outcome))
+
+
+def hour_text(partition: Partition) -> str:
+    """`YYYYMMDDHH`, as the rollups' keys have it."""
+    return f"{partition.date.replace('-', '')}{partition.hour:02}"
+
+
+def _members(changes: Sequence[tuple[Change, Record]], held: set[str], outcome: Outcome) -> Iterator[Call]:
+    """The first of a record's members has its payload, whichever revision it is; those after it do not."""
+    for change, record in sorted(changes, key=lambda each: each[1].revision):
+        if record.id in held:
+            if record.revision:
+                yield Call(record)
+            continue
+        try:
+            payload = change.payload()
+        except Unreadable as exc:
+            outcome.dead[change.token] = str(exc)
+            continue
+        held.add(record.id)
+        yield Call(record, payload)
+
+
+def _counted(member: Call | Erased) -> Record:
+    match member:
+        case Call(record, _) | Erased(record):
+            return record
