@@ -145,7 +145,7 @@ class Completing:
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
     completing = Completing(runtime)
-    chat, serialized, texts = (body.model_json_schema() for body in (ChatCompletionBody, SerializedBody, EmbeddingBody))
+    chat, serialized, texts = (body.model_json_schema for body in (ChatCompletionBody, SerializedBody, EmbeddingBody))
     route(
         app,
         "POST",

@@ -69,7 +69,7 @@ def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
     (layer_name,) = template.resources("AWS::Serverless::LayerVersion")
     assert f"TARGET := {GLOBALS['Runtime'].removeprefix('python')}\n" in makefile
     assert f"\nbuild-{layer_name}:\n" in makefile
-    assert "manylinux2014_aarch64" in makefile
+    assert "\nMACHINE ?= aarch64\n" in makefile
     assert GLOBALS["Architectures"] == ["arm64"]
 
 

@@ -26,10 +26,14 @@ _SAFE_DEPTH = 180
 """Brackets in a body, up to which it cannot be nested too deeply for the parser's limit of about 200."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Schema = Callable[[], dict[str, Any]]
+"""Makes a JSON schema. Making all of a function's takes longer than most of its start, and few ask for them."""
 
 
 class DirectRoute(APIRoute):
     """A route whose endpoint reads the request itself: documented by FastAPI, validated once, by us."""
+
+    body_schema: Schema | None = None
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -50,6 +54,13 @@ class WeirApp(FastAPI):
     """
 
     keyring: Keyring | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        for route in self.routes if self.openapi_schema is None else ():
+            if isinstance(route, DirectRoute) and route.body_schema is not None:
+                content = {"application/json": {"schema": route.body_schema()}}
+                route.openapi_extra = {"requestBody": {"required": True, "content": content}}
+        return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.middleware_stack is None:
@@ -113,10 +124,9 @@ def route(
     *,
     dialect: Dialect,
     summary: str,
-    body: dict[str, Any] | None = None,
+    body: Schema | None = None,
 ) -> None:
-    """Answer `method` at every spelling in `paths`; errors leave in `dialect`. `body` is the request's JSON schema."""
-    content = {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}} if body else None
+    """Answer `method` at every spelling in `paths`; errors leave in `dialect`. `body` describes the request's."""
     for path in paths:
         name = f"{method.lower()}_{path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
         app.add_api_route(
@@ -125,9 +135,11 @@ def route(
             methods=[method],
             summary=summary,
             operation_id=name.replace("-", "_").replace(".", "_"),
-            openapi_extra=content,
             response_model=None,
         )
+        made = app.routes[-1]
+        if isinstance(made, DirectRoute):
+            made.body_schema = body
 
 
 def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
