@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
 
 from functions.projector import app as projector
 from tests.infra import template
-from weir.http.app import create_app
+from weir.http.app import DirectRoute, create_app
 from weir.ledger.keys import (
     INDEXES,
     RECORD_PREFIX,
@@ -197,7 +196,7 @@ def test_every_route_of_an_app_is_one_of_its_function(folder: str, tmp_path: Pat
     ours = len(app.routes)
     import_module(f"functions.{folder}.app").mount(app, runtime)
     runtime.ledger.close()
-    routes = [route for route in app.routes[ours:] if isinstance(route, APIRoute)]
+    routes = [route for route in app.routes[ours:] if isinstance(route, DirectRoute)]
     served = {(method, route.path) for route in routes for method in route.methods or ()}
     assert served
     events = [event["Properties"] for event in function["Properties"]["Events"].values()]
