@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +29,6 @@ from weir.portal.models import Models
 from weir.portal.requests import Requests
 from weir.portal.sessions import SessionPages
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.analytics import Analytics
 from weir.services.configure import Configure
 from weir.services.reading import Reading

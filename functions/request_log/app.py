@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,7 +38,6 @@ from weir.http.span_intake import error_reply as otlp_error
 from weir.http.span_intake import export_reply, take_spans
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.log import Logs, ToKeep
 from weir.services.log_queries import LogQueries
 from weir.services.trace import SpanToKeep, Traces, span_id

@@ -4,6 +4,8 @@ import logging
 from dataclasses import replace
 from typing import Any
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +24,6 @@ from weir.http.maitai_metrics import client_error
 from weir.http.maitai_store import StoreBody, TimingMetrics, renamed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.configure import Configure
 from weir.services.store import Sender, Store, Stored
 from weir.services.timing import Timings

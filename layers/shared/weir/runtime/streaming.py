@@ -15,6 +15,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from weir.runtime.lambda_handler import Handler
+
 from mangum.handlers.api_gateway import APIGateway, HTTPGateway
 from starlette.types import ASGIApp, Receive
 
@@ -215,8 +217,8 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
 def _application(handler: str) -> ASGIApp:
     """`handler` is `module.name` of a lambda_handler."""
     module, _, name = handler.rpartition(".")
-    app: ASGIApp = getattr(importlib.import_module(module.replace("/", ".")), name).asgi()
-    return app
+    found: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
+    return found.asgi()
 
 
 if __name__ == "__main__":
