@@ -9,13 +9,11 @@ import asyncio
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.emulator import Emulator
-from infra.pack import ROOT, TARGET, compiled, pack, target_python, unzipped_bytes
+from infra.here import HERE, LAYER, build
+from infra.pack import ROOT, TARGET, compiled, target_python, unzipped_bytes
 
-HERE = ROOT / ".aws-sam" / "here"
-LAYER = HERE / "opt"
 ROUNDS = 10
 MOST_RATIO, MOST_RSS_MB = 1.15, 110
 EVENTS = {
@@ -95,25 +92,11 @@ class Median:
         )
 
 
-def build(compiler: str) -> None:
-    """The layer as a zip file, unzipped; the functions beside it."""
-    shutil.rmtree(HERE, ignore_errors=True)
-    made = HERE / "layer"
-    made.mkdir(parents=True)
-    variables = [f"ARTIFACTS_DIR={made}", f"MACHINE={platform.machine()}", f"PYTHON={sys.executable}"]
-    subprocess.run(["make", "--quiet", "-C", ROOT / "layers/shared", "build-SharedLayer", *variables], check=True)
-    pack(made, HERE / "layer.zip")
-    with zipfile.ZipFile(HERE / "layer.zip") as archive:
-        archive.extractall(LAYER)
-    (LAYER / "bin" / "weir-stream").chmod(0o755)
-    for name in EVENTS:
-        compiled(ROOT / "functions" / name, HERE / name, compiler)
+def build_hellos(python: str) -> None:
     for name, put in (("hello", "pass"), ("hello_put", "table.put_item(TableName='t', Item={'pk': {'S': 'x'}})")):
         (HERE / "written" / name).mkdir(parents=True)
         (HERE / "written" / name / "app.py").write_text(_HELLO.replace("PUT", put), encoding="utf-8")
-        compiled(HERE / "written" / name, HERE / name, compiler)
-    for path in (LAYER, *LAYER.rglob("*")):
-        path.chmod(path.stat().st_mode & ~0o222)
+        compiled(HERE / "written" / name, HERE / name, python)
 
 
 def environment(aws_url: str) -> dict[str, str]:
@@ -128,6 +111,8 @@ def environment(aws_url: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        "OTEL_PROPAGATORS": "none",
         "WEIR_ENGINE": "dynamodb",
         "WEIR_TABLE": "t",
         "WEIR_BUCKET": "b",
@@ -138,7 +123,7 @@ def environment(aws_url: str) -> dict[str, str]:
 def called(python: str, name: str, environ: Mapping[str, str], event: Path) -> Start:
     """As Lambda's own runtime would: import the handler, call it."""
     begun = time.perf_counter()
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         [python, "-s", "-c", _CALLED, event],
         env={**environ, "PYTHONPATH": f"{HERE / name}:{environ['PYTHONPATH']}"},
         cwd=HERE / name,
@@ -151,10 +136,10 @@ def called(python: str, name: str, environ: Mapping[str, str], event: Path) -> S
     return Start((told["ready"] - begun) * 1000, (told["done"] - begun) * 1000, told["rss_mb"])
 
 
-async def streamed(python: str, name: str, environ: Mapping[str, str], event: Path) -> Start:
+async def streamed(python: str, name: str, environ: Mapping[str, str], event: Mapping[str, Any]) -> Start:
     """On the streaming runtime, until the answer has ended."""
     async with Emulator() as emulator:
-        answer = emulator.invoke(json.loads(event.read_text(encoding="utf-8")))
+        answer = emulator.invoke(event)
         own = {key: value for key, value in environ.items() if key not in ("AWS_LAMBDA_RUNTIME_API", "PYTHONPATH")}
         own["AWS_LAMBDA_EXEC_WRAPPER"] = "/opt/bin/weir-stream"
         begun = time.perf_counter()
@@ -164,9 +149,12 @@ async def streamed(python: str, name: str, environ: Mapping[str, str], event: Pa
         ended = time.perf_counter()
         if status != 200 or ending.fault is not None:
             raise RuntimeError(f"{name} answered {status}, {ending}, {emulator.log}")
-        status_file = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        (peak,) = (line for line in status_file.splitlines() if line.startswith("VmHWM:"))
-        return Start((emulator.asked[0] - begun) * 1000, (ended - begun) * 1000, int(peak.split()[1]) / 1024)
+        return Start((emulator.asked[0] - begun) * 1000, (ended - begun) * 1000, peak_rss_mb(process.pid))
+
+
+def peak_rss_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def measure(python: str) -> list[Median]:
@@ -174,14 +162,15 @@ def measure(python: str) -> list[Median]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _AWS)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environ = environment(f"http://127.0.0.1:{server.server_port}")
+    plain = {name: value for name, value in environ.items() if not name.startswith(("PYDANTIC_", "OTEL_"))}
     starts: dict[str, list[Start]] = {name: [] for name in ("hello", "hello_put", *EVENTS)}
     for _ in range(ROUNDS):
         for name, found in starts.items():
             event = ROOT / "infra" / "events" / f"{EVENTS.get(name, 'storage')}.json"
             if name == "completion":
-                found.append(asyncio.run(streamed(python, name, environ, event)))
+                found.append(asyncio.run(streamed(python, name, environ, json.loads(event.read_text("utf-8")))))
             else:
-                found.append(called(python, name, environ, event))
+                found.append(called(python, name, plain if name.startswith("hello") else environ, event))
     server.shutdown()
     server.server_close()
     return [Median.of(name, found) for name, found in starts.items()]
@@ -232,6 +221,7 @@ def main() -> int:
         sys.stderr.write(f"`make coldstart` needs a Python {TARGET}.\n")
         return 1
     build(python)
+    build_hellos(python)
     size = unzipped_bytes(HERE / "layer.zip") / 1e6
     medians = measure(python)
     sys.stdout.write(f"Median of {ROUNDS} on {platform.machine()}; layer {size:.1f} MB unzipped\n\n{table(medians)}")

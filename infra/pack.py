@@ -41,7 +41,7 @@ def main() -> int:
 
 def target_python() -> str | None:
     """The path of a Python whose bytecode Lambda reads."""
-    found = subprocess.run([ROOT / "layers/shared/find-python", TARGET], capture_output=True, text=True)
+    found = subprocess.run([ROOT / "layers/shared/find-python", TARGET], capture_output=True, text=True)  # noqa: S603
     if found.returncode != 0:
         sys.stderr.write(
             f"There is no Python {TARGET} on this machine: what is built has no bytecode, and starts slower.\n"
@@ -71,7 +71,7 @@ def compiled(function: Path, copy: Path, compiler: str | None) -> Path:
     shutil.copytree(function, copy, ignore=shutil.ignore_patterns("__pycache__"))
     if compiler is not None:
         command = [compiler, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-        subprocess.run([*command, "-s", copy, "-p", "/var/task", copy], check=True)
+        subprocess.run([*command, "-s", copy, "-p", "/var/task", copy], check=True)  # noqa: S603
     return copy
 
 
