@@ -61,6 +61,7 @@ def test_together_they_are_all_operations_of_the_command_line(weir: Caller) -> N
         ("POST", "/applications/{}/config/reset"),
         ("POST", "/intent-groups"),
         ("POST", "/intent-groups/{}/config/reset"),
+        ("GET", "/reports/completeness"),
         ("GET", "/sessions/{}/summary"),
         ("GET", "/api-keys"),
         ("POST", "/api-keys"),
