@@ -55,7 +55,7 @@ bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench.formats
 	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)
 
-nightly: $(VENV)/.test ## fail every call to the stores in turn, in scenarios of RUNS=10000 runs and more: takes a while
+nightly: $(VENV)/.test ## fail every call to the stores in turn, in scenarios of RUNS=10000 and more
 	$(BIN)/python -m tests.faults --runs $(RUNS)
 
 cost: $(VENV)/.test ## dollars for a million kept calls on AWS, from counted units
