@@ -17,7 +17,7 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics bench nightly corpus conformance cost engines clean
+.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,7 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENT
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.formats
+	$(BIN)/python -m tests.bench.streaming
 	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)
 
 nightly: $(VENV)/.test ## fail every call to the stores in turn, in scenarios of RUNS=10000 and more
@@ -70,6 +71,13 @@ docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
 analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
 	$(BIN)/python infra/analytics.py
 
+build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions
+	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
+	@$(TOOLS)/bin/python infra/pack.py
+
+coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
+	@$(BIN)/python -m infra.coldstart
+
 prices: $(VENV)/.test ## compile the price tables from the locked genai-prices
 	$(BIN)/python infra/compile_prices.py
 
@@ -77,7 +85,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'

@@ -107,7 +107,7 @@ def test_erase_says_what_it_removed(tmp_path: Path) -> None:
     ran = weir("erase", *session, WEIR_DATA_DIR=str(tmp_path))
     assert ran.stdout == (
         "Erased:\n         1  calls\n         1  records\n         0  payload blobs\n         0  put aside\n"
-        "         1  archive members\n         1  archive hours\n"
+        "         0  sessions\n         0  customer sums\n         1  archive members\n         1  archive hours\n"
     )
     ran = weir("erase", *session, "--json", WEIR_DATA_DIR=str(tmp_path))
     assert json.loads(ran.stdout)["calls"] == 0

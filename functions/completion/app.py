@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +26,6 @@ from weir.http.repeated import events_of
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, completions
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Attempt, Call
 from weir.services.repeats import Earlier, Repeats
@@ -145,7 +146,7 @@ class Completing:
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
     completing = Completing(runtime)
-    chat, serialized, texts = (body.model_json_schema() for body in (ChatCompletionBody, SerializedBody, EmbeddingBody))
+    chat, serialized, texts = (body.model_json_schema for body in (ChatCompletionBody, SerializedBody, EmbeddingBody))
     route(
         app,
         "POST",

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +29,6 @@ from weir.portal.models import Models
 from weir.portal.requests import Requests
 from weir.portal.sessions import SessionPages
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.analytics import Analytics
 from weir.services.configure import Configure
 from weir.services.reading import Reading
@@ -126,16 +127,16 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     applications = Applications(runtime)
     one, intents = f"{_BASE}/{{application_id}}", f"{_BASE}/{{application_id}}/intents"
     intent = f"{intents}/{{intent_id}}"
-    config = ConfigBody.model_json_schema()
+    config = ConfigBody.model_json_schema
     for method, path, endpoint, summary, body in (
         ("GET", _BASE, applications.list, "List the applications", None),
-        ("POST", _BASE, applications.create, "Create an application", ApplicationBody.model_json_schema()),
+        ("POST", _BASE, applications.create, "Create an application", ApplicationBody.model_json_schema),
         ("GET", one, applications.read, "Read an application with its intents", None),
         ("GET", f"{one}/config", applications.read_config, "Read what is set for an application", None),
         ("PUT", f"{one}/config", applications.edit_config, "Set values for an application", config),
         ("POST", f"{one}/config/reset", applications.reset_config, "Set nothing for an application", None),
         ("GET", intents, applications.list_intents, "List an application's intents", None),
-        ("POST", intents, applications.create_intent, "Create an intent", IntentBody.model_json_schema()),
+        ("POST", intents, applications.create_intent, "Create an intent", IntentBody.model_json_schema),
         ("GET", intent, applications.read_intent, "Read an intent", None),
         ("GET", f"{intent}/config", applications.read_intent_config, "Read what is set for an intent", None),
         ("PUT", f"{intent}/config", applications.edit_intent_config, "Set values for an intent", config),

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from weir.runtime.lambda_handler import lambda_handler
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.errors import LedgerUnavailable, RequestInvalid, WeirError
 from weir.domain.totals import Totals
-from weir.http.app import parse_json, read_body, route
+from weir.http.app import Schema, parse_json, read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
 from weir.http.intake import Intake, clean, header_id
@@ -36,7 +38,6 @@ from weir.http.span_intake import error_reply as otlp_error
 from weir.http.span_intake import export_reply, take_spans
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.log import Logs, ToKeep
 from weir.services.log_queries import LogQueries
 from weir.services.trace import SpanToKeep, Traces, span_id
@@ -219,8 +220,8 @@ class RequestLogs:
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
     logs = RequestLogs(runtime)
-    schema = LogBody.model_json_schema()
-    annotation = AnnotationBody.model_json_schema()
+    schema = LogBody.model_json_schema
+    annotation = AnnotationBody.model_json_schema
     for method, ends, endpoint, summary, body in (
         ("POST", ("/create",), logs.create, "Log a call made elsewhere", schema),
         ("POST", ("",), logs.create_or_list, "Log a call made elsewhere", schema),
@@ -240,7 +241,10 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     exports = [base + path for base in ("/api", "") for path in ("/v1/traces", "/v2/traces")]
     route(app, "POST", exports, logs.spans, dialect="request_logs", summary="Take in spans by OTLP/HTTP")
     ingests = [f"{base}{of}/v1/traces/ingest" for base in ("/api", "") for of in ("", "/integrations", "/openai")]
-    rows = {"type": "array", "items": LogFields.model_json_schema()}
+
+    def rows() -> dict[str, Any]:
+        return {"type": "array", "items": LogFields.model_json_schema()}
+
     route(
         app,
         "POST",
@@ -293,12 +297,17 @@ def _base(request: Request) -> str:
     return _API if request.url.path.startswith("/api/") else _OLD
 
 
-def _several(schema: dict[str, Any]) -> dict[str, Any]:
+def _several(of_one: Schema) -> Schema:
     """`logs`, a list of what the schema describes."""
-    definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
-    one = {name: value for name, value in schema.items() if name != "$defs"}
-    rows = {"type": "array", "minItems": 1, "items": one}
-    return {"type": "object", "properties": {"logs": rows}, "required": ["logs"], **definitions}
+
+    def of_several() -> dict[str, Any]:
+        schema = of_one()
+        definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+        one = {name: value for name, value in schema.items() if name != "$defs"}
+        rows = {"type": "array", "minItems": 1, "items": one}
+        return {"type": "object", "properties": {"logs": rows}, "required": ["logs"], **definitions}
+
+    return of_several
 
 
 def _json(body: object, status: int = 200) -> Response:

@@ -1,9 +1,10 @@
 """Maitai's dialect beside completions: what its clients store, report and are configured by. Nothing is run."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+from weir.runtime.lambda_handler import lambda_handler
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from weir.domain.errors import RequestInvalid
 from weir.http import maitai_evaluate, maitai_store
-from weir.http.app import route
+from weir.http.app import Schema, route
 from weir.http.camel_case import snake_cased
 from weir.http.chat_request import validated
 from weir.http.errors import Dialect
@@ -23,7 +24,6 @@ from weir.http.maitai_metrics import client_error
 from weir.http.maitai_store import StoreBody, TimingMetrics, renamed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
-from weir.runtime.lambda_handler import lambda_handler
 from weir.services.configure import Configure
 from weir.services.store import Sender, Store, Stored
 from weir.services.timing import Timings
@@ -97,21 +97,27 @@ class Storage:
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
     storage = Storage(runtime)
-    pair, evaluation = StoreBody.model_json_schema(), EvaluateBody.model_json_schema()
-    native, timing = NativeLogBody.model_json_schema(), TimingMetrics.model_json_schema()
+    pair, evaluation = StoreBody.model_json_schema, EvaluateBody.model_json_schema
+    native, timing = NativeLogBody.model_json_schema, TimingMetrics.model_json_schema
     # Its client parses what evaluation answers on the caller's own thread, errors too: they must be JSON objects.
-    routes: tuple[tuple[str, str, Any, str, Mapping[str, Any] | None, Dialect], ...] = (
+    routes: tuple[tuple[str, str, Any, str, Schema | None, Dialect], ...] = (
         ("PUT", "/chat/completions/response", storage.put_response, "Store a request and its response", pair, "maitai"),
         ("PUT", "/chat/completions/log", storage.log, "Store a call in its provider's format", native, "maitai"),
         ("POST", "/evaluation/submit", storage.evaluate, "Store a call to be judged", evaluation, "portal"),
         ("POST", "/evaluation/request", storage.evaluate, "Store a call to be judged", evaluation, "portal"),
         ("PUT", "/metrics/timing", storage.report_timing, "Add a client's own times to a record", timing, "maitai"),
-        ("PUT", "/metrics/increment/python_sdk_error", storage.report_error, "Report a client's failure", {}, "maitai"),
+        (
+            "PUT",
+            "/metrics/increment/python_sdk_error",
+            storage.report_error,
+            "Report a client failure",
+            None,
+            "maitai",
+        ),
         ("GET", "/config/init_sdk", storage.client_config, "What holds for this client's calls", None, "maitai"),
     )
     for method, path, endpoint, summary, body, dialect in routes:
-        schema = None if body is None else dict(body)
-        route(app, method, (path, f"/api/v1{path}"), endpoint, dialect=dialect, summary=summary, body=schema)
+        route(app, method, (path, f"/api/v1{path}"), endpoint, dialect=dialect, summary=summary, body=body)
 
 
 def _sender(request: Request, intake: Intake, caller_id: str | None) -> Sender:

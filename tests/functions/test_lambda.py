@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from weir.runtime.lambda_handler import Handler, lambda_handler
+
 import boto3
 import pytest
 from moto import mock_aws
@@ -18,7 +20,6 @@ from functions.storage import app as storage
 from functions.upkeep import app as upkeep
 from tests.infra import template
 from weir.ledger import payloads
-from weir.runtime.lambda_handler import Handler, lambda_handler
 
 EVENTS = template.ROOT / "infra" / "events"
 KEY = "canary-key-of-the-event"

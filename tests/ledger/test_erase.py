@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.ledger.engines import Engine
+from tests.ledger.memory import MemoryProjections
 from tests.ledger.test_archive import held, opened
 from tests.ledger.test_contract import HOUR, NOON, record
 from tests.ledger.test_spill import Refusing
@@ -19,7 +20,9 @@ from weir.ledger.archive_format import Call, Erased, Member, Partition, without_
 from weir.ledger.keys import correction_blob_key
 from weir.ledger.ledger import Ledger
 from weir.ledger.ports import BlobStore
+from weir.ledger.projections import Projections
 from weir.ledger.seals import Seals
+from weir.ledger.settlement import CheckedSettlement
 from weir.ledger.spill import Spill
 from weir.services.erase import Erasure, Subject, erase, find
 from weir.services.put_back import put_back
@@ -50,6 +53,8 @@ class Setup:
         self.blobs: BlobStore = engine.blobs()
         self.ledger = Ledger(self.store, self.blobs, 10, spill=Spill(self.blobs))  # so that some payloads are blobs
         self.archive = opened(self.blobs)
+        derived = MemoryProjections()
+        self.projections = Projections(derived, CheckedSettlement(derived))
         for call in (*ANNS[:2], *OTHERS):
             self.keep(call)
         for call in (ANNS[1], OTHERS[0]):
@@ -115,11 +120,11 @@ def is_erased(setup: Setup) -> None:
 
 
 def test_what_is_erased_is_gone_from_everywhere(setup: Setup) -> None:
-    assert erase(setup.ledger, setup.archive, ANN) == Erasure(
+    assert erase(setup.ledger, setup.archive, setup.projections, ANN) == Erasure(
         calls=4, records=2, payload_blobs=4, put_aside=1, archive_members=3, archive_hours=2
     )
     is_erased(setup)
-    assert erase(setup.ledger, setup.archive, ANN) == Erasure()
+    assert erase(setup.ledger, setup.archive, setup.projections, ANN) == Erasure()
 
 
 def test_a_look_first_changes_nothing(setup: Setup) -> None:
@@ -143,7 +148,7 @@ def test_a_look_first_changes_nothing(setup: Setup) -> None:
 def test_only_the_field_and_the_workspace_that_were_meant_are_looked_at(
     setup: Setup, subject: Subject, calls: int
 ) -> None:
-    assert erase(setup.ledger, setup.archive, subject).calls == calls
+    assert erase(setup.ledger, setup.archive, setup.projections, subject).calls == calls
 
 
 def test_neither_a_late_projection_nor_what_was_put_aside_brings_it_back(setup: Setup) -> None:
@@ -151,7 +156,7 @@ def test_neither_a_late_projection_nor_what_was_put_aside_brings_it_back(setup: 
     slow.append(TWELVE, [WAITING])
     keys = [key for key in setup.blobs.list("spill/") if SPILLED.record.id in key]
     spilled = {key: setup.blobs.get(key) for key in keys}
-    erase(setup.ledger, setup.archive, ANN)
+    erase(setup.ledger, setup.archive, setup.projections, ANN)
     slow.append(TWELVE, [*ANNS[::2], SPILLED, Call(replace(SPILLED.record, revision=1)), a_call(9, "Bob")])
     opened(setup.blobs).append(THIRTEEN, [ANNS[1]])
     for key, content in spilled.items():  # as if it had been read before it was deleted
@@ -207,11 +212,11 @@ def test_killed_at_any_call_it_goes_on_when_asked_again(sqlite: Engine, does_the
         store: Any = Mortal(setup.store, life)
         ledger = Ledger(store, mortal, 10, spill=Spill(mortal))
         try:
-            erase(ledger, opened(mortal), ANN)
+            erase(ledger, opened(mortal), setup.projections, ANN)
             finished = True
         except Killed:
             finished = False
-            erase(setup.ledger, opened(setup.blobs), ANN)
+            erase(setup.ledger, opened(setup.blobs), setup.projections, ANN)
         is_erased(setup)
         setup.ledger.close()
         if finished:
@@ -238,18 +243,18 @@ def test_two_erasures_at_once_undo_nothing_of_each_other(setup: Setup) -> None:
         def put(self, key: str, content: bytes) -> None:
             if self.interrupt and key.startswith("archive/"):
                 self.interrupt = False
-                erase(setup.ledger, opened(self._blobs), bob)
+                erase(setup.ledger, opened(self._blobs), setup.projections, bob)
             self._blobs.put(key, content)
 
     interrupted: Any = Interrupted(setup.blobs)
-    erase(setup.ledger, opened(interrupted), ANN)
+    erase(setup.ledger, opened(interrupted), setup.projections, ANN)
     assert held(opened(setup.blobs), TWELVE) == [left(ANNS[0]), left(OTHERS[0]), left(ANNS[2]), left(ANNS[0], 1)]
     assert verify(opened(setup.blobs), Seals(setup.blobs), "main").broken is None
 
 
 def test_progress_is_told_step_by_step(setup: Setup) -> None:
     told: list[str] = []
-    erase(setup.ledger, setup.archive, ANN, progress=lambda what, done, of: told.append(what))
+    erase(setup.ledger, setup.archive, setup.projections, ANN, progress=lambda what, done, of: told.append(what))
     assert list(dict.fromkeys(told)) == [
         "looking through the records",
         "looking through the archive",

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi.routing import APIRoute
 
 from functions.portal import app as portal
 from tests.infra import template
 from tests.portal.world import error
 from tests.runtime import READ_KEY, Caller, fixed_runtime
+from weir.http.app import DirectRoute
 from weir.http.portal_operations import is_not_offered, not_offered
 
 DOCS = (template.ROOT / "docs" / "maitai-api.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def weir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
 
 
 def offered(weir: Caller) -> set[tuple[str, str]]:
-    routes = [route for route in weir.app.routes if isinstance(route, APIRoute)]
+    routes = [route for route in weir.app.routes if isinstance(route, DirectRoute)]
     return {(method, route.path.removeprefix(BASE)) for route in routes for method in route.methods or ()}
 
 
@@ -61,6 +61,7 @@ def test_together_they_are_all_operations_of_the_command_line(weir: Caller) -> N
         ("POST", "/applications/{}/config/reset"),
         ("POST", "/intent-groups"),
         ("POST", "/intent-groups/{}/config/reset"),
+        ("GET", "/reports/completeness"),
         ("GET", "/sessions/{}/summary"),
         ("GET", "/api-keys"),
         ("POST", "/api-keys"),

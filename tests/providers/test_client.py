@@ -26,6 +26,7 @@ from weir.protocols.openai_chat import OpenAIChat, OpenAIDialect
 from weir.providers.access import KeyAccess, KeyHeader
 from weir.providers.catalog import Provider
 from weir.providers.client import Exchange, ProviderClient
+from weir.providers.deadline import DEADLINE
 from weir.providers.registry import Target
 
 CALL = ChatCall(model="m", messages=(Message("user", (Text("Hi"),)),))
@@ -221,3 +222,26 @@ def test_a_refusal_is_read_from_either_kind_of_call(
         assert isinstance(error, kind)
         assert vars(error)["retry_after"] == headers.get("Retry-After")
         assert (exchange.status, exchange.reply) == (status, body)
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body that comes for ever, a piece at every turn of the loop."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b": still thinking\n\n"
+
+
+@pytest.mark.parametrize("ask", [complete, lambda answer, exchange: stream(answer, exchange, [])])
+def test_a_provider_that_never_falls_silent_is_cut_off_at_the_deadline(
+    ask: Callable[[Answer, Exchange], Coroutine[Any, Any, Any]],
+) -> None:
+    async def bounded() -> None:
+        DEADLINE.set(asyncio.get_running_loop().time() + 0.05)
+        await ask(lambda _: httpx.Response(200, stream=Endless()), exchange)
+
+    exchange = Exchange()
+    with pytest.raises(ProviderTimeout, match="still answering when the time for this call was over"):
+        run(bounded())
+    assert (exchange.reply or b"").startswith(b": still thinking")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics, archive, deadletters, keys
+from weir.cli import analytics, archive, deadletters, keys, rebuild
 from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -33,6 +33,7 @@ def main() -> int:
     analytics.register(commands)
     deadletters.register(commands)
     archive.register(commands)
+    rebuild.register(commands)
     keys.register(commands)
     arguments = parser.parse_args()
     try:

@@ -39,7 +39,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "erase",
         help="erase the calls of a session, a customer or a user",
         description="Erases calls from the table, the payloads, what was put aside, and the archive, and says what was "
-        "removed. Sums stay as they are. It can be asked for again after it was interrupted, and goes on.",
+        "removed. Sums by customer go with the customer, and sessions are summed up anew without the calls; other sums "
+        "stay. It can be asked for again after it was interrupted, and goes on.",
     )
     whose = erase.add_mutually_exclusive_group(required=True)
     whose.add_argument("--session", metavar="ID", help="calls of that session")
@@ -95,7 +96,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 def run_erase(arguments: argparse.Namespace) -> int:
     from weir.domain.errors import LedgerUnavailable
     from weir.ledger.archive_format import Broken
-    from weir.runtime.bootstrap import open_archive, open_ledger
+    from weir.runtime.bootstrap import open_archive, open_stores
     from weir.services.erase import Subject, erase, find
 
     given: tuple[tuple[Whose, str | None], ...] = (
@@ -105,7 +106,8 @@ def run_erase(arguments: argparse.Namespace) -> int:
     )
     ((whose, value),) = ((name, value) for name, value in given if value is not None)
     subject = Subject(arguments.workspace, whose, value)
-    ledger = open_ledger(Settings.from_environ(os.environ))
+    stores = open_stores(Settings.from_environ(os.environ))
+    ledger = stores.ledger
     try:
         archive = open_archive(ledger.blobs)
         found: dict[str, int]
@@ -113,7 +115,7 @@ def run_erase(arguments: argparse.Namespace) -> int:
             hours = find(ledger, archive, subject, progress=steps())
             found = {"calls": sum(map(len, hours.values())), "archive_hours": len(hours)}
         else:
-            found = asdict(erase(ledger, archive, subject, progress=steps()))
+            found = asdict(erase(ledger, archive, stores.projections, subject, progress=steps()))
     except (LedgerUnavailable, Broken) as exc:
         print(f"weir: {exc} Not finished: run it again.", file=sys.stderr)
         return 1

@@ -29,7 +29,7 @@ _Time = Annotated[int, Field(ge=0, le=_LAST_TIME, description="milliseconds sinc
 class ApiKeyBody(BaseModel):
     """A new key. `tenant` is the workspace it is for, the caller's own when left open; a new name is a new one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     name: _Label
     tenant: _Label | None = None
@@ -41,7 +41,7 @@ class ApiKeyBody(BaseModel):
 class RotationBody(BaseModel):
     """The key that is replaced is good for so much longer; the new one lives as long as the old one was to."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_LIMIT_S)] = 0
     expires_at: _Time | None = None

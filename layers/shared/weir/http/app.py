@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weir import __version__
@@ -26,19 +27,42 @@ _SAFE_DEPTH = 180
 """Brackets in a body, up to which it cannot be nested too deeply for the parser's limit of about 200."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Schema = Callable[[], dict[str, Any]]
+"""Makes a JSON schema. Making all of a function's takes longer than most of its start, and few ask for them."""
 
 
-class DirectRoute(APIRoute):
-    """A route whose endpoint reads the request itself: documented by FastAPI, validated once, by us."""
+class DirectRoute(Route):
+    """A route whose endpoint reads the request itself: validated once, by us, and documented by FastAPI when asked.
 
-    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
+    One of FastAPI's own routes takes a millisecond to make, and a function may have a hundred.
+    """
+
+    def __init__(self, method: str, path: str, endpoint: Endpoint, summary: str, body: Schema | None) -> None:
+        super().__init__(path, endpoint, methods=[method])
+        self.methods = {method}  # without HEAD, which Starlette adds to GET
+        self._summary, self._body = summary, body
 
         async def direct(scope: Scope, receive: Receive, send: Send) -> None:
             response = await endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
 
         self.app = direct
+
+    def documented(self) -> APIRoute:
+        (method,) = self.methods or {"GET"}
+        name = f"{method.lower()}_{self.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
+        extra = None
+        if self._body is not None:
+            extra = {"requestBody": {"required": True, "content": {"application/json": {"schema": self._body()}}}}
+        return APIRoute(
+            self.path,
+            self.endpoint,
+            methods=[method],
+            summary=self._summary,
+            operation_id=name.replace("-", "_").replace(".", "_"),
+            openapi_extra=extra,
+            response_model=None,
+        )
 
 
 class WeirApp(FastAPI):
@@ -50,6 +74,12 @@ class WeirApp(FastAPI):
     """
 
     keyring: Keyring | None = None
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            routes = [route.documented() if isinstance(route, DirectRoute) else route for route in self.routes]
+            self.openapi_schema = get_openapi(title=self.title, version=self.version, routes=routes)
+        return self.openapi_schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.middleware_stack is None:
@@ -94,7 +124,6 @@ def _without_parameters(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], Di
 def create_app(title: str, keyring: Keyring | None = None) -> WeirApp:
     """An application without routes."""
     app = WeirApp(title=title, version=__version__, redirect_slashes=False, docs_url="/docs", redoc_url=None)
-    app.router.route_class = DirectRoute
     app.keyring = keyring
     return app
 
@@ -113,21 +142,11 @@ def route(
     *,
     dialect: Dialect,
     summary: str,
-    body: dict[str, Any] | None = None,
+    body: Schema | None = None,
 ) -> None:
-    """Answer `method` at every spelling in `paths`; errors leave in `dialect`. `body` is the request's JSON schema."""
-    content = {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}} if body else None
+    """Answer `method` at every spelling in `paths`; errors leave in `dialect`. `body` describes the request's."""
     for path in paths:
-        name = f"{method.lower()}_{path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
-        app.add_api_route(
-            path,
-            answering(dialect, endpoint),
-            methods=[method],
-            summary=summary,
-            operation_id=name.replace("-", "_").replace(".", "_"),
-            openapi_extra=content,
-            response_model=None,
-        )
+        app.router.routes.append(DirectRoute(method, path, answering(dialect, endpoint), summary, body))
 
 
 def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:

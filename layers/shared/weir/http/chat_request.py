@@ -106,7 +106,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 class CallTags(BaseModel):
     """What a call is for and whose it is: Maitai's envelope fields, taken from the body's top level on every route."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     application_ref_name: Name | None = None
     application: Name | None = None
@@ -158,7 +158,7 @@ class CallTags(BaseModel):
 class ChatParams(BaseModel):
     """OpenAI's parameters. Those without a name here pass through to providers that speak OpenAI's format."""
 
-    model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True, defer_build=True)
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
     model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=0)]
 class TokenDetails(BaseModel):
     """`prompt_tokens_details` and `completion_tokens_details`."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
@@ -29,7 +29,7 @@ class TokenDetails(BaseModel):
 class UsageClaim(BaseModel):
     """A `usage` object in OpenAI's form or with Anthropic's names."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None

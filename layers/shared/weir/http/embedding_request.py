@@ -27,7 +27,7 @@ _NOT_EXTRA = frozenset({"model", "input", "encoding_format"})
 class EmbeddingParams(BaseModel):
     """OpenAI's parameters. Those without a name here pass through to providers that speak OpenAI's format."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     input: Annotated[Any, WithJsonSchema(_INPUT)]
     model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None

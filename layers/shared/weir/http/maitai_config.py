@@ -45,7 +45,7 @@ _UNNAMED = {
 
 
 class FallbackBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     model: Name | None = None
     strategy: str | None = None
@@ -53,7 +53,7 @@ class FallbackBody(BaseModel):
 
 
 class ReasoningBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     effort: str | None = None
     summary: StrictBool | None = None
@@ -62,7 +62,7 @@ class ReasoningBody(BaseModel):
 class ConfigBody(BaseModel):
     """Changes to a config: null takes a value away, what is absent stays. Members without a name here are kept."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     inference_location: Literal[0, 1, "CLIENT", "SERVER"] | None = None
     evaluation_enabled: StrictBool | None = None
@@ -117,7 +117,7 @@ def to_changes(body: ConfigBody) -> Mapping[str, Any]:
 class ApplicationBody(BaseModel):
     """A new application. Callers name it by its ref name, which is made from the name when it is left open."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
     application_name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
     application_ref_name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)] | None = None
@@ -126,7 +126,7 @@ class ApplicationBody(BaseModel):
 class IntentBody(BaseModel):
     """A new intent; `action_type` is what callers send."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
     action_type: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
     meta: ConfigBody | None = None
@@ -135,7 +135,7 @@ class IntentBody(BaseModel):
 class IntentGroupBody(BaseModel):
     """A new group of the intents that have its name, whatever the application."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
 
     intent_name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 

@@ -17,7 +17,7 @@ from weir.protocols import jsonbytes
 class EvaluateBody(BaseModel):
     """The envelope. The pair inside is read like that of the store-only call, and kept as it came if it cannot be."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     application_ref_name: Name | None = None
     action_type: Name | None = None

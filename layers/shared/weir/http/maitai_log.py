@@ -18,7 +18,7 @@ from weir.protocols import jsonbytes
 class NativeLogBody(BaseModel):
     """`request` and `response` are the provider's. `sample_rate`, the share of calls that are logged, is kept."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     provider: Required
     action_type: Required

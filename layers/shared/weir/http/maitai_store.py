@@ -25,7 +25,7 @@ Required = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 class StoredParams(BaseModel):
     """OpenAI's parameters as they were sent elsewhere: only what the record needs is looked at."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
     model: Required
@@ -35,7 +35,7 @@ class StoredParams(BaseModel):
 class StoredRequest(BaseModel):
     """`chat_completion_request`. Empty ids are the client's way of leaving them open."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     application_ref_name: Required
     action_type: Required
@@ -53,7 +53,7 @@ class StoredRequest(BaseModel):
 
 
 class StoredChoice(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     finish_reason: str | None = None
 
@@ -61,7 +61,7 @@ class StoredChoice(BaseModel):
 class StoredResponse(BaseModel):
     """`chat_completion_response`. Times are milliseconds; 0 means that nobody measured."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     choices: list[StoredChoice]
     model: Name | None = None
@@ -74,7 +74,7 @@ class StoredResponse(BaseModel):
 class TimingMetrics(BaseModel):
     """Unix times in seconds; 0 means that it did not happen."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     request_id: Name | None = None
     time_request_start: float | None = None
@@ -85,7 +85,7 @@ class TimingMetrics(BaseModel):
 class StoreBody(BaseModel):
     """The body of `PUT /chat/completions/response`."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     chat_completion_request: StoredRequest
     chat_completion_response: StoredResponse

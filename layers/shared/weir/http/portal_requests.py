@@ -22,7 +22,7 @@ _LOGGED = ("messages", "tools", "tool_choice", "response_format", "temperature",
 
 
 class MessageBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     role: str = "assistant"
     content: str | list[dict[str, Any]] | None = None
@@ -30,7 +30,7 @@ class MessageBody(BaseModel):
 
 
 class ChoiceBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     message: MessageBody
 
@@ -38,7 +38,7 @@ class ChoiceBody(BaseModel):
 class CorrectionBody(BaseModel):
     """The answer that should have been given: `message_content` and `tool_calls`, or a whole chat completion."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     message_content: str | None = None
     tool_calls: list[dict[str, Any]] | None = None

@@ -28,7 +28,7 @@ _Word = Annotated[str, Field(max_length=NAME_LIMIT)]
 class FeedbackBody(BaseModel):
     """`feedback` is 0 or PENDING, 1 or CORRECT, 2 or INCORRECT; `reviewer` says who says so, in names of their own."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     feedback: Literal[0, 1, 2, "PENDING", "CORRECT", "INCORRECT"]
     reviewer: Annotated[dict[_Word, _Word], Field(max_length=_REVIEWER_LIMIT)] | None = None

@@ -22,7 +22,7 @@ CHANGEABLE = ("metadata", "note", "positive_feedback", "custom_identifier")
 class AnnotationBody(BaseModel):
     """What may be changed after a log was kept. `metadata` is merged; null takes a value, or a key of it, away."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     metadata: dict[str, Any] | None = None
     note: Note | None = None

@@ -20,7 +20,7 @@ MESSAGE_LIMIT = 500
 
 
 class CustomerParams(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     customer_identifier: IdValue | None = None
 
@@ -32,7 +32,7 @@ class LogFields(BaseModel):
     with: one page of their protocol means a price per token, another one per million tokens.
     """
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
     model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
     prompt_messages: Objects | None = None

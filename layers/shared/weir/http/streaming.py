@@ -10,6 +10,10 @@ from starlette.types import Receive, Scope, Send
 from weir.domain.errors import ProviderError
 from weir.domain.events import StreamEvent
 
+BROKEN_OFF = "weir.broken_off"
+"""An ASGI extension: servers that offer it take a message of this type, with the `error`, in place of the body's end,
+and break the connection. Elsewhere an answer that failed ends with its error as the last thing said."""
+
 
 class Events(Protocol):
     """What services.complete.AnswerStream offers."""
@@ -56,7 +60,7 @@ class StreamedAnswer(Response):
         watcher = asyncio.create_task(watch())
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._send_events(send)
+            await self._send_events(send, breaks=BROKEN_OFF in scope.get("extensions", ()))
         except asyncio.CancelledError:
             if not gone or sender is None or sender.uncancel() > 0:
                 raise
@@ -64,12 +68,16 @@ class StreamedAnswer(Response):
             watcher.cancel()
             await self._events.aclose()
 
-    async def _send_events(self, send: Send) -> None:
+    async def _send_events(self, send: Send, *, breaks: bool) -> None:
         try:
             async for events in self._events:
                 if piece := self._encode(events):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
-            last = self._done
+            last, error = self._done, None
         except ProviderError as exc:
-            last = self._error(exc)
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+            last, error = self._error(exc), exc
+        if error is None or not breaks:
+            await send({"type": "http.response.body", "body": last, "more_body": False})
+            return
+        await send({"type": "http.response.body", "body": last, "more_body": True})
+        await send({"type": BROKEN_OFF, "error": error})

@@ -142,6 +142,38 @@ class Projections:
             last = listed[-1][0]
         return tuple(found[:limit])
 
+    def restate_session(self, workspace: str, id: str, counted: Callable[[Mapping[str, int]], Session | None]) -> bool:
+        """Put in a session's place what `counted` makes of it, or nothing; False if there is none.
+
+        It is given, by hour, the last of the archive's objects that the session has taken in.
+        """
+        key = session_key(workspace, id)
+        for _ in range(_ATTEMPTS):
+            old = self._store.get([key]).get(key)
+            if old is None:
+                return False
+            row = from_session_item(old)
+            session = counted(row.taken)
+            new = None if session is None else to_session_item(SessionRow(session, row.taken))
+            if session is not None:  # listed before it says so, as when it takes in calls
+                self._store.replace([Replacement(_list_key(workspace, session), None, jsonbytes.dumps(id))])
+            if self._store.replace([Replacement(key, old, new)]) == [True]:
+                listed = _list_key(workspace, row.session)
+                if session is None or listed != _list_key(workspace, session):
+                    self._store.replace([Replacement(listed, jsonbytes.dumps(id), None)])
+                return True
+        raise LedgerUnavailable("Too many change the session at once.")
+
+    def forget_customer(self, workspace: str, customer_identifier: str) -> int:
+        """Delete the rollups that name a customer. How many there were."""
+        deleted = 0
+        for day, _ in self._store.between(rolled_partition(workspace), "", _LAST):
+            pk = rollup_partition(workspace, day)
+            for sk, content in self._store.between(pk, "customers#", f"customers#{_LAST}"):
+                if from_rollup_item(content).dimensions.value("customer_identifier") == customer_identifier:
+                    deleted += self._store.replace([Replacement(Key(pk, sk), content, None)]) == [True]
+        return deleted
+
     def workspaces(self) -> list[str]:
         """Those of which anything has been taken in."""
         pk = projected_key("").pk

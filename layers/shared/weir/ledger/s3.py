@@ -86,4 +86,4 @@ class S3BlobStore:
 
 
 def open_s3(bucket: str) -> S3BlobStore:
-    return S3BlobStore(aws.client("s3", connections=_CONNECTIONS), bucket)
+    return S3BlobStore(aws.LateClient("s3", connections=_CONNECTIONS), bucket)

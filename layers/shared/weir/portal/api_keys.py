@@ -94,7 +94,7 @@ class ApiKeys:
 def mount(app: FastAPI, runtime: Runtime) -> None:
     keys = ApiKeys(runtime)
     one = f"{_BASE}/{{key_id}}"
-    asked, rotation = ApiKeyBody.model_json_schema(), RotationBody.model_json_schema()
+    asked, rotation = ApiKeyBody.model_json_schema, RotationBody.model_json_schema
     for method, path, endpoint, summary, body in (
         ("POST", _BASE, keys.create, "Create an API key; only this answer has it", asked),
         ("GET", _BASE, keys.list, "List the API keys of a tenant", None),

@@ -1,12 +1,12 @@
 """What the endpoints share: who is asking, what was sent, and how a resource says what it answers."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from weir.http.app import Endpoint, route
+from weir.http.app import Endpoint, Schema, route
 from weir.http.auth import Principal, Scope
 from weir.http.intake import Intake, take
 from weir.runtime.bootstrap import Runtime
@@ -15,13 +15,13 @@ BASE = "/api/v1"
 
 
 class Operation(NamedTuple):
-    """One route. `path` is below BASE; `body` is the request's JSON schema."""
+    """One route. `path` is below BASE; `body` describes the request's."""
 
     method: str
     path: str
     endpoint: Endpoint
     summary: str
-    body: dict[str, Any] | None = None
+    body: Schema | None = None
 
 
 class Desk:

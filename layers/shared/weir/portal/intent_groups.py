@@ -1,7 +1,5 @@
 """`/intent-groups`: the intents of one name in all applications, and what is set for them together."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,10 +19,10 @@ class IntentGroups:
 
     def operations(self) -> tuple[Operation, ...]:
         every, one = "/intent-groups", "/intent-groups/{intent_group_id}"
-        config: dict[str, Any] = ConfigBody.model_json_schema()
+        config = ConfigBody.model_json_schema
         return (
             Operation("GET", every, self.list, "List the intent groups"),
-            Operation("POST", every, self.create, "Create an intent group", IntentGroupBody.model_json_schema()),
+            Operation("POST", every, self.create, "Create an intent group", IntentGroupBody.model_json_schema),
             Operation("GET", one, self.read, "Read an intent group"),
             Operation("GET", f"{one}/intents", self.list_intents, "List a group's intents"),
             Operation("GET", f"{one}/config", self.read_config, "Read what is set for a group"),

@@ -41,7 +41,7 @@ class Requests:
         self._reading = reading
 
     def operations(self) -> tuple[Operation, ...]:
-        schema = CorrectionBody.model_json_schema()
+        schema = CorrectionBody.model_json_schema
         one = "/requests/{request_id}"
         return (
             Operation("GET", "/requests", self.list, "List requests, the newest first"),

@@ -33,7 +33,7 @@ class SessionPages:
 
     def operations(self) -> tuple[Operation, ...]:
         one = "/sessions/{session_id}"
-        schema = FeedbackBody.model_json_schema()
+        schema = FeedbackBody.model_json_schema
         return (
             Operation("GET", "/sessions", self.list, "List the newest sessions"),
             Operation("GET", "/applications/{application_id}/sessions", self.list_of_application, "List its sessions"),

@@ -1,7 +1,7 @@
 """The only HTTP client. Sends what a protocol rendered, hands over what arrives, keeps every byte of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from weir.protocols.base import StreamDecoder, WireRequest
 from weir.protocols.embedding import WireReply
 from weir.providers.access import Access
 from weir.providers.catalog import Provider
+from weir.providers.deadline import DEADLINE, in_time
 from weir.providers.registry import EmbeddingTarget, Target
 
 _USER_AGENT = f"weir/{__version__}"
@@ -198,9 +199,11 @@ class ProviderClient:
 
     async def _send(self, request: httpx.Request, exchange: Exchange, provider: str) -> httpx.Response:
         """The answer from its first line on; whoever gets it closes it."""
+        transport = self._local.get(provider, self._transport)
         try:
-            response = await self._local.get(provider, self._transport).handle_async_request(request)
-        except httpx.TimeoutException as exc:
+            async with asyncio.timeout_at(DEADLINE.get()):
+                response = await transport.handle_async_request(request)
+        except (httpx.TimeoutException, TimeoutError) as exc:
             raise ProviderTimeout(f"{provider} did not answer in time.", provider=provider) from exc
         except httpx.HTTPError as exc:
             raise ProviderUnavailable(f"{provider} could not be reached.", provider=provider) from exc
@@ -221,9 +224,9 @@ def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
 
 async def _read(response: httpx.Response, exchange: Exchange, provider: str) -> None:
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in _pieces(response):
             exchange.chunks.append(chunk)
-    except httpx.HTTPError as exc:
+    except (httpx.HTTPError, TimeoutError) as exc:
         raise _broken(exc, provider) from exc
 
 
@@ -232,7 +235,7 @@ async def _events(
 ) -> AsyncIterator[list[StreamEvent]]:
     """Events that a piece held before the one that cannot be read are delivered before the error is raised."""
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in _pieces(response):
             exchange.chunks.append(chunk)
             events: list[StreamEvent] = []
             try:
@@ -243,13 +246,27 @@ async def _events(
                 raise
             if events:
                 yield events
-    except httpx.HTTPError as exc:
+    except (httpx.HTTPError, TimeoutError) as exc:
         raise _broken(exc, provider) from exc
     if rest := list(decoder.close()):
         yield rest
 
 
-def _broken(exc: httpx.HTTPError, provider: str) -> ProviderError:
+def _pieces(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The answer's bytes as they come. Those that are not packed need none of httpx's layers, which take their time."""
+    pieces: AsyncIterable[bytes]
+    if "content-encoding" not in response.headers and isinstance(response.stream, httpx.AsyncByteStream):
+        pieces = response.stream
+    else:
+        pieces = response.aiter_bytes()
+    return pieces if DEADLINE.get() is None else in_time(pieces)
+
+
+def _broken(exc: httpx.HTTPError | TimeoutError, provider: str) -> ProviderError:
+    if isinstance(exc, TimeoutError):
+        return ProviderTimeout(
+            f"{provider} was still answering when the time for this call was over.", provider=provider
+        )
     if isinstance(exc, httpx.TimeoutException):
         return ProviderTimeout(f"{provider} fell silent before its answer was complete.", provider=provider)
     return MalformedReply(f"{provider} broke off before its answer was complete.", provider=provider)

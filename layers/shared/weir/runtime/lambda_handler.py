@@ -1,39 +1,65 @@
-"""A function's Lambda entry point: its ASGI application behind API Gateway, by Mangum."""
+"""A function's Lambda entry point: its ASGI application behind API Gateway, by Mangum or by weir.runtime.streaming.
 
+What Lambda starts imports this module before any other but the standard library's (isort's sections, pyproject.toml).
+"""
+
+import gc
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
-from weir.http.app import create_app
-from weir.runtime.bootstrap import Runtime, bootstrap
+    from weir.runtime.bootstrap import Runtime
 
-Mount = Callable[[FastAPI, Runtime], None]
-Handler = Callable[[Mapping[str, Any], Any], Any]
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    # Until a function is ready nothing becomes garbage; looking for some took a sixth of its start (measured).
+    gc.disable()
 
 
-def lambda_handler(title: str, mount: Mount) -> Handler:
-    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing."""
+class Handler:
+    """Called with an event it answers whole; what streams takes the application itself."""
 
-    @cache
-    def adapter() -> Callable[[Any, Any], Any]:
-        import asyncio
+    def __init__(self, title: str, mount: "Callable[[FastAPI, Runtime], None]") -> None:
+        self._title, self._mount = title, mount
+        self._adapter: Callable[[Any, Any], Any] | None = None
 
-        from mangum import Mangum
-        from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+    def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
+        return self.adapter()(event, context)
 
-        # One loop for the life of the container: the connections to providers belong to it.
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    def asgi(self) -> "FastAPI":
+        from weir.http.app import create_app
+        from weir.runtime.bootstrap import bootstrap
+
         runtime = bootstrap(os.environ)
-        app = create_app(title, runtime.keyring)
-        mount(app, runtime)
-        return Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"])
+        app = create_app(self._title, runtime.keyring)
+        self._mount(app, runtime)
+        gc.freeze()  # what is there now stays, and need not be looked at again
+        gc.enable()
+        return app
 
-    def handler(event: Mapping[str, Any], context: Any) -> Any:
-        return adapter()(event, context)
+    def adapter(self) -> Callable[[Any, Any], Any]:
+        """The application behind Mangum, made once."""
+        if self._adapter is None:
+            import asyncio
 
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        adapter()
+            from mangum import Mangum
+            from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+            # One loop for the life of the container: the connections to providers belong to it.
+            asyncio.set_event_loop(asyncio.new_event_loop())
+            text_mime_types = [*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"]
+            self._adapter = Mangum(self.asgi(), lifespan="off", text_mime_types=text_mime_types)
+        return self._adapter
+
+
+def lambda_handler(title: str, mount: "Callable[[FastAPI, Runtime], None]") -> Handler:
+    """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing.
+
+    Where a wrapper has put something else in the place of Lambda's runtime, that builds what it needs.
+    """
+    handler = Handler(title, mount)
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_EXEC_WRAPPER" not in os.environ:
+        handler.adapter()
     return handler

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
 from weir.ledger.archive import Archive
-from weir.ledger.archive_format import Broken, Call, Chain, Erased, MemberKey, Partition
+from weir.ledger.archive_format import Broken, Call, Chain, Erased, MemberKey, Partition, without_identity
 from weir.ledger.changes import Change, Unreadable
 from weir.ledger.projections import Projections
 
@@ -85,7 +85,9 @@ class Projector:
         found = self._archive.read(chain.partition, chain.n)
         if found is None:
             raise Broken(f"{chain.partition.key(chain.n)} is gone")
-        return [_counted(member) for member in found.members()]
+        erased = self._archive.erased(chain.partition)  # and perhaps not blanked yet: nobody is to be named again
+        counted = [_counted(member) for member in found.members()]
+        return [without_identity(record) if record.id in erased else record for record in counted]
 
     def _partitions(
         self, changes: Iterable[Change], outcome: Outcome

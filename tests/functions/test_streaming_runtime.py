@@ -1,0 +1,395 @@
+"""The completion function under its own runtime, in an emulated Lambda: what leaves when, and how it ends."""
+
+import asyncio
+import json
+import queue
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import pytest
+
+from infra.emulator import Emulator, Ending, Invoked
+from tests.infra import template
+from tests.upstream import JSON_TYPE, SSE_TYPE, Reply, Upstream, completion_reply, error_reply, events, stream_reply
+from weir.domain.record import Record
+from weir.ledger.ledger import Ledger
+from weir.runtime.bootstrap import open_ledger
+from weir.runtime.settings import Settings
+
+FUNCTION = template.ROOT / "functions" / "completion"
+WRAPPER = template.ROOT / "layers" / "shared" / "bin" / "weir-stream"
+KEY = "canary-key-of-the-event"
+ID = "x-weir-request-id"
+ROUTES = ("/v1/chat/completions", "/chat/completions/serialized")
+Result = TypeVar("Result")
+
+
+class Paced(Sequence[bytes]):
+    """Chunks of a provider's answer, each of which does not exist before it is let go."""
+
+    def __init__(self, chunks: Sequence[bytes]) -> None:
+        self._chunks = chunks
+        self._let_go: queue.Queue[None] = queue.Queue()
+
+    def let_go(self, count: int = 1) -> None:
+        for _ in range(count):
+            self._let_go.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._let_go.get(timeout=30)
+            yield chunk
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[bytes]: ...
+    def __getitem__(self, at: int | slice) -> bytes | Sequence[bytes]:
+        return self._chunks[at]
+
+
+class Deployed:
+    """The function in `emulator`, its provider `upstream`, its ledger in a folder."""
+
+    def __init__(self, emulator: Emulator, upstream: Upstream, data: Path) -> None:
+        self.emulator, self.upstream, self._data = emulator, upstream, data
+
+    async def start(self, **environ: str) -> asyncio.subprocess.Process:
+        shared = {
+            "PYTHONPATH": str(template.ROOT / "layers" / "shared"),
+            "AWS_LAMBDA_EXEC_WRAPPER": str(WRAPPER),
+            "WEIR_DATA_DIR": str(self._data),
+            "WEIR_API_KEY": KEY,
+            "OPENAI_API_KEY": "canary-openai-key",
+            "OPENAI_BASE_URL": f"{self.upstream.url}/v1",
+        }
+        return await self.emulator.start([str(WRAPPER), sys.executable], {**shared, **environ}, FUNCTION)
+
+    def ask(self, model: str, *, route: str = ROUTES[0], stream: bool = True, timeout_s: float = 60) -> Invoked:
+        params: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+        if route.endswith("serialized"):
+            params = {"application_ref_name": "a", "action_type": "B", "params": params}
+        return self.emulator.invoke(event(path=route, body=json.dumps(params)), timeout_s=timeout_s)
+
+    async def record(self, answer: Invoked) -> Record | None:
+        return await self.record_of((await answer.metadata())["headers"][ID])
+
+    async def record_of(self, id: str) -> Record | None:
+        ledger = self._ledger()
+        found = await ledger.get("default", id)
+        ledger.close()
+        return found[0] if found is not None else None
+
+    async def newest(self) -> Record:
+        ledger = self._ledger()
+        (record,) = await ledger.newest("default", limit=1)
+        ledger.close()
+        return record
+
+    def _ledger(self) -> Ledger:
+        return open_ledger(Settings(data_dir=self._data))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., None]:
+    """Run a scene with a started function (or, with `waits`, one that the scene starts)."""
+
+    def play(scene: Callable[[Deployed], Awaitable[None]], *, waits: bool = False) -> None:
+        async def whole() -> None:
+            with Upstream(keep_alive=False) as upstream:
+                async with Emulator() as emulator:
+                    deployed = Deployed(emulator, upstream, tmp_path)
+                    if not waits:
+                        await deployed.start()
+                    await scene(deployed)
+
+        asyncio.run(whole())
+
+    return play
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    loaded = json.loads((template.ROOT / "infra" / "events" / "completion-stream.json").read_text(encoding="utf-8"))
+    return {**loaded, **changes}
+
+
+async def text_of(answer: Invoked) -> str:
+    return (await answer.rest()).decode()
+
+
+def test_each_chunk_leaves_before_the_next_one_exists(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        chunks = Paced(events("first", "second", "third"))
+        weir.upstream.replies["paced"] = Reply(chunks, headers=SSE_TYPE)
+        answer = weir.ask("openai/paced")
+
+        chunks.let_go(2)  # the role, then the first words
+        seen: list[str] = []
+        for word in ("first", "second", "third"):
+            while word not in "".join(seen):
+                seen.append(((await answer.piece()) or b"").decode())
+            assert not answer.times[len(seen) :]  # nothing more came: the provider waits for this test
+            chunks.let_go()
+        chunks.let_go(len(chunks))
+
+        assert (await text_of(answer)).endswith("data: [DONE]\n\n")
+        assert await answer.ending() == Ending(streamed=True)
+
+    run(scene)
+
+
+def test_the_record_is_there_before_the_stream_ends(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answer = weir.ask("openai/m")
+        pieces: list[bytes] = []
+        while not pieces or b"[DONE]" not in pieces[-1]:
+            pieces.append(await answer.piece() or pytest.fail("the stream ended before [DONE]"))
+
+        record = await weir.record(answer)
+
+        assert record is not None
+        assert (record.outcome, record.stream) == ("complete", True)
+        assert await answer.ending() == Ending(streamed=True)
+
+    run(scene)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_fault_after_the_first_chunk_breaks_the_stream(run: Callable[..., None], route: str) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["dropped"] = Reply(events("some", "more")[:2], headers=SSE_TYPE, drop=True)
+        answer = weir.ask("openai/dropped", route=route)
+
+        text = await text_of(answer)
+        ending = await answer.ending()
+
+        assert (ending.streamed, ending.fault) == (True, "Runtime.MalformedReply")
+        assert (ending.told or {})["errorMessage"] == "openai broke off before its answer was complete."
+        assert "some" in text
+        assert "[DONE]" not in text
+        assert "broke off" in text.strip().splitlines()[-1]
+        record = await weir.record(answer)
+        assert record is not None
+        assert record.outcome == "cut_off"
+
+    run(scene)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_provider_that_is_silent_at_the_deadline_is_a_504_in_the_callers_dialect(
+    run: Callable[..., None], route: str
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        silence = threading.Event()
+        weir.upstream.replies["silent"] = Reply(events("never"), headers=SSE_TYPE, hold=silence, hold_at=0)
+        answer = weir.ask("openai/silent", route=route, timeout_s=3.1)
+
+        metadata, text = await answer.metadata(), await text_of(answer)
+        silence.set()
+
+        said = "openai did not answer in time."
+        assert (metadata["statusCode"], await answer.ending()) == (504, Ending(streamed=True))
+        assert (text if route.endswith("serialized") else json.loads(text)["error"]["message"]) == said
+        record = await weir.newest()
+        assert (record.outcome, record.status_code, record.failure and record.failure.kind) == (
+            "error",
+            504,
+            "ProviderTimeout",
+        )
+
+    run(scene)
+
+
+def test_a_provider_that_still_talks_at_the_deadline_is_told_of_and_breaks_the_stream(
+    run: Callable[..., None],
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        silence = threading.Event()
+        weir.upstream.replies["slow"] = Reply(events("begun", "never"), headers=SSE_TYPE, hold=silence, hold_at=2)
+        answer = weir.ask("openai/slow", timeout_s=3.5)
+
+        text = await text_of(answer)
+        silence.set()
+
+        assert (await answer.ending()).fault == "Runtime.ProviderTimeout"
+        assert "begun" in text
+        assert "still answering when the time for this call was over" in text.strip().splitlines()[-1]
+        record = await weir.record(answer)
+        assert record is not None
+        assert (record.outcome, record.status_code) == ("error", 504)
+
+    run(scene)
+
+
+def test_every_kind_of_answer_has_the_form_of_a_stream(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["whole"] = completion_reply("Hello")
+        weir.upstream.replies["refused"] = error_reply(429, "slow down", headers={"retry-after": "7"})
+        asked = {
+            200: weir.ask("openai/whole", stream=False),
+            429: weir.ask("openai/refused"),
+            404: weir.emulator.invoke(event(path="/nowhere")),
+            400: weir.emulator.invoke(event(body="{")),
+            401: weir.emulator.invoke(event(headers={}, multiValueHeaders={})),
+        }
+        for status, answer in asked.items():
+            metadata, body = await answer.metadata(), json.loads(await answer.rest())
+            assert metadata["statusCode"] == status
+            assert metadata["headers"]["content-type"] == JSON_TYPE["content-type"]
+            assert ("error" in body) == (status != 200)
+            assert await answer.ending() == Ending(streamed=True)
+        assert (await asked[429].metadata())["headers"]["retry-after"] == "7"
+
+    run(scene)
+
+
+def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None:
+    """A Function URL's events are of API Gateway's version 2.0."""
+
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["whole"] = completion_reply("Hello")
+        body = json.dumps({"model": "openai/whole", "messages": [{"role": "user", "content": "Hi"}]})
+        where = {"method": "POST", "path": "/v1/chat/completions", "sourceIp": "203.0.113.7"}
+        sent: dict[str, Any] = {
+            "version": "2.0",
+            "rawPath": where["path"],
+            "rawQueryString": "",
+            "headers": {"x-api-key": KEY},
+        }
+        sent |= {"requestContext": {"http": where}, "body": body, "isBase64Encoded": False}
+
+        answer = weir.emulator.invoke(sent)
+
+        assert (await answer.metadata())["statusCode"] == 200
+        assert json.loads(await answer.rest())["choices"][0]["message"]["content"] == "Hello"
+
+    run(scene)
+
+
+def test_a_process_answers_one_event_after_the_other_and_knows_each_ones_trace(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answers = [weir.ask("openai/m") for _ in range(3)]
+        ids = {(await answer.metadata())["headers"][ID] for answer in answers}
+        assert [await answer.ending() for answer in answers] == [Ending(streamed=True)] * 3
+        assert len(ids) == 3
+        assert weir.emulator.exits == []
+
+    run(scene)
+
+
+def test_a_process_that_dies_in_the_middle_leaves_a_broken_stream_and_the_next_one_serves(
+    run: Callable[..., None],
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        chunks = Paced(events("first", "second"))
+        weir.upstream.replies["paced"] = Reply(chunks, headers=SSE_TYPE)
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        process = await weir.start()
+        answer = weir.ask("openai/paced")
+        other = weir.ask("openai/m")
+        chunks.let_go(2)
+        await answer.piece()
+        assert (await other.ending()) == Ending(streamed=True)
+
+        for each in weir.emulator.processes:
+            each.kill()
+        ending = await answer.ending()
+        chunks.let_go(len(chunks))
+        await process.wait()
+
+        assert ending == Ending(streamed=True, fault="connection lost")
+        await weir.start()
+        assert (await weir.ask("openai/m").ending()) == Ending(streamed=True)
+
+    run(scene)
+
+
+def test_a_function_that_cannot_start_says_so(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        process = await weir.start(WEIR_API_KEY="")
+        assert await process.wait() == 1
+        assert weir.emulator.reports == [("init/error", "Runtime.SettingsInvalid")]
+
+    run(scene, waits=True)
+
+
+def test_logs_are_json_when_the_function_is_configured_so(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        process = await weir.start(WEIR_API_KEY="", AWS_LAMBDA_LOG_FORMAT="JSON")
+        await process.wait()
+        entries = [json.loads(line) for line in weir.emulator.log]
+        assert [(entry["level"], entry["logger"], entry["message"]) for entry in entries] == [
+            ("ERROR", "weir.runtime", "the function could not start")
+        ]
+        assert "WEIR_API_KEY: must be set" in entries[0]["stackTrace"][-1]
+
+    run(scene, waits=True)
+
+
+HOOKS = """
+from pathlib import Path
+
+def note(text, *, end):
+    with Path(__file__).with_name("notes").open("a") as notes:
+        notes.write(text + end)
+
+def fail():
+    raise ValueError("no")
+
+def get_before_snapshot():
+    return [(note, ("before 1",), {"end": ";"}), (note, ("before 2",), {"end": ";"})] BEFORE
+
+def get_after_restore():
+    return [(note, ("after 1",), {"end": ";"}), (note, ("after 2",), {"end": ";"})] AFTER
+"""
+
+
+def hooked(folder: Path, before: str = "", after: str = "") -> dict[str, str]:
+    """The module that Lambda's runtime has for hooks, with some registered, and SnapStart."""
+    (folder / "snapshot_restore_py.py").write_text(HOOKS.replace("BEFORE", before).replace("AFTER", after))
+    path = f"{folder}:{template.ROOT / 'layers' / 'shared'}"
+    return {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start", "PYTHONPATH": path}
+
+
+def test_hooks_run_around_the_snapshot_and_the_restored_process_serves(
+    run: Callable[..., None], tmp_path: Path
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        await weir.start(**hooked(tmp_path))
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answer = weir.ask("openai/m")
+        await weir.emulator.frozen()
+        assert (tmp_path / "notes").read_text() == "before 2;before 1;"
+
+        weir.emulator.restored.set()
+
+        assert await answer.ending() == Ending(streamed=True)
+        assert (tmp_path / "notes").read_text() == "before 2;before 1;after 1;after 2;"
+
+    run(scene, waits=True)
+
+
+@pytest.mark.parametrize(
+    ("failing", "reported", "code"),
+    [
+        ({"before": "+ [(fail, (), {})]"}, ("init/error", "Runtime.BeforeSnapshotError"), 64),
+        ({"after": "+ [(fail, (), {})]"}, ("restore/error", "Runtime.AfterRestoreError"), 65),
+    ],
+)
+def test_a_hook_that_fails_is_reported_and_ends_the_process(
+    run: Callable[..., None], tmp_path: Path, failing: Mapping[str, str], reported: tuple[str, str], code: int
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.emulator.restored.set()
+        process = await weir.start(**hooked(tmp_path, **failing))
+        assert (await process.wait(), weir.emulator.reports) == (code, [reported])
+
+    run(scene, waits=True)
