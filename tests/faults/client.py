@@ -202,7 +202,7 @@ class Client:
         return found
 
     def _erase(self) -> None:
-        self._until_done(lambda: erase(self.process.ledger, self.process.archive, _SUBJECT))
+        self._until_done(lambda: erase(self.process.ledger, self.process.archive, self.process.projections, _SUBJECT))
         for sent in self.sent.values():
             sent.erased = sent.erased or sent.call.leaves
 
