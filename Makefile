@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8787
 RECORDS ?= 1000000
+RUNS ?= 10000
 WEIR_DATA_DIR ?= .weir
 CLIENTS ?=
 export PORT WEIR_DATA_DIR
@@ -16,7 +17,7 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench corpus conformance cost engines clean
+.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench.formats
 	$(BIN)/python -m tests.bench.streaming
 	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)
+
+nightly: $(VENV)/.test ## fail every call to the stores in turn, in scenarios of RUNS=10000 and more
+	$(BIN)/python -m tests.faults --runs $(RUNS)
 
 cost: $(VENV)/.test ## dollars for a million kept calls on AWS, from counted units
 	@$(BIN)/python -m infra.cost

@@ -83,6 +83,10 @@ class Faults:
             call()
         raise Killed if self.killed else LedgerUnavailable("The test refuses.")
 
+    def carry_out(self, name: str, operation: Callable[..., Any], arguments: Sequence[Any], named: Any) -> Any:
+        """A call of that name. Who wants to tell calls apart overrides this."""
+        return self.pass_through(lambda: operation(*arguments, **named))
+
 
 Port = TypeVar("Port")
 
@@ -99,8 +103,10 @@ class Faulty(Generic[Port]):
 
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self._port, name)
+        if not callable(operation):
+            return operation
 
         def call(*arguments: Any, **named: Any) -> Any:
-            return self._faults.pass_through(lambda: operation(*arguments, **named))
+            return self._faults.carry_out(name, operation, arguments, named)
 
         return call

@@ -92,6 +92,21 @@ def test_what_is_annotated_is_read_so_by_every_index(records: RecordStore) -> No
     assert records.of_intent("main", "shop", "i1", limit=9) == (changed,)
 
 
+def test_what_an_annotation_gives_another_session_or_customer_is_found_there(records: RecordStore) -> None:
+    kept = replace(turn(1), session_id=None)
+    keep(records, Entry(kept, b"content"))
+    changed = records.annotate("main", kept.id, Annotation(session_id="s1", customer_identifier="c2"))
+    assert changed == replace(kept, session_id="s1", customer_identifier="c2", revision=1)
+    assert records.of_session("main", "s1", limit=9) == (changed,)
+    assert records.of_customer("main", "c2", limit=9) == (changed,)
+    assert records.of_customer("main", "c1", limit=9) == ()
+    gone = records.annotate("main", kept.id, Annotation(session_id=None, customer_identifier=None))
+    assert gone == replace(kept, customer_identifier=None, revision=2)
+    assert records.of_session("main", "s1", limit=9) == records.of_customer("main", "c2", limit=9) == ()
+    assert records.newest("main", limit=9) == (gone,)
+    assert records.of_intent("main", "shop", "i1", limit=9) == (gone,)
+
+
 def test_an_attempt_that_was_refused_is_in_no_index(engine: Engine, records: RecordStore) -> None:
     with engine.refusing_records(), pytest.raises(LedgerUnavailable):
         keep(records, Entry(turn(1), b"content"))

@@ -193,7 +193,7 @@ class DynamoDBRecordStore:
                 record = annotated(old, annotation)
                 if record.customer_identifier != old.customer_identifier:  # it goes to another rollup
                     self._mark_late(record)
-                if self._replace(attributes, rest, record):
+                if self._replace(attributes, rest, old, record):
                     return record
         raise LedgerUnavailable("Too many change the record at once.")
 
@@ -359,17 +359,26 @@ class DynamoDBRecordStore:
                 return found[key]
         return None
 
-    def _replace(self, old: Attributes, old_rest: bytes | None, record: Record) -> bool:
+    def _replace(self, old: Attributes, old_rest: bytes | None, before: Record, record: Record) -> bool:
         """False when the item is not `old` any more."""
-        place = {name: value for name, value in old.items() if name != "item"}
+        was, keys = (index_keys(each, self._indexes, self._shards) for each in (before, record))
+        moved: dict[str, str | None] = {
+            index: keys.get(index) for index in was.keys() | keys.keys() if was.get(index) != keys.get(index)
+        }
+        place = {name: value for name, value in old.items() if name != "item" and name not in moved}
+        place |= {index: {"S": key} for index, key in moved.items() if key is not None}
         item, rest = split(record, self._room(record.workspace, place))
         change = {
             "TableName": self._table,
             "Key": {"pk": old["pk"], "sk": old["sk"]},
-            "UpdateExpression": "SET #item = :new",
             "ConditionExpression": "#item = :old",
-            "ExpressionAttributeNames": {"#item": "item"},
-            "ExpressionAttributeValues": {":new": {"S": item}, ":old": old["item"]},
+            "UpdateExpression": f"SET #item = :new{_moving(moved)}",
+            "ExpressionAttributeNames": {"#item": "item", **{f"#{index}": index for index in moved}},
+            "ExpressionAttributeValues": {
+                ":new": {"S": item},
+                ":old": old["item"],
+                **{f":{index}": {"S": key} for index, key in moved.items() if key is not None},
+            },
         }
         exceptions = self._client.exceptions
         try:
@@ -481,6 +490,13 @@ class DynamoDBRecordStore:
             if not wanted:
                 return found
         raise LedgerUnavailable("The ledger is too busy to be read.")
+
+
+def _moving(moved: Mapping[str, str | None]) -> str:
+    """The rest of a SET that gives these attributes the values of their names, and removes those without one."""
+    new = "".join(f", #{name} = :{name}" for name, value in moved.items() if value is not None)
+    gone = ", ".join(f"#{name}" for name, value in moved.items() if value is None)
+    return f"{new} REMOVE {gone}" if gone else new
 
 
 def open_dynamodb(

@@ -174,9 +174,12 @@ class SQLiteRecordStore:
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         while rows := self.read(_GET, {"workspace": workspace, "id": id}):
             found, item = rows[0][:2]
-            record = annotated(from_item(item), annotation)
+            before = from_item(item)
+            record = annotated(before, annotation)
+            indexed = self._indexed(record)
+            moved = indexed if indexed != self._indexed(before) else None
             replaced: Future[bool] = self.write(
-                partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record))
+                partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record), moved=moved)
             )
             if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
                 return record
@@ -345,11 +348,24 @@ def _claim(
     return None if row is None else row[0]
 
 
-def _replace(connection: sqlite3.Connection, workspace: str, id: str, old: bytes, new: bytes) -> bool:
-    """False when something else lies there by now."""
+def _replace(
+    connection: sqlite3.Connection,
+    workspace: str,
+    id: str,
+    old: bytes,
+    new: bytes,
+    moved: tuple[str | None, ...] | None,
+) -> bool:
+    """False when something else lies there by now. `moved` is where the indexes have it from now on, if they change."""
     changed = connection.execute(
         "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
     )
+    if changed.rowcount and moved is not None:
+        connection.execute(
+            """UPDATE records SET session_id = ?, customer_identifier = ?, application = ?, intent = ?
+               WHERE workspace = ? AND id = ?""",
+            (*moved, workspace, id),
+        )
     if changed.rowcount:
         connection.execute(_CHANGED, (workspace, id))
     return bool(changed.rowcount)
