@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from functions.completion import app as completion
 from functions.portal import app as portal
 from functions.request_log import app as request_log
 from functions.storage import app as storage
-from weir.http.app import create_app
+from weir.http.app import create_app, route
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.runtime.bootstrap import Runtime, bootstrap
 from weir.runtime.local_projection import LocalProjection
@@ -26,10 +26,10 @@ def build(runtime: Runtime) -> FastAPI:
     for function in (completion, storage, request_log, portal):
         function.mount(app, runtime)
 
-    async def health(_: Request) -> JSONResponse:
+    async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    app.add_api_route("/health", health, methods=["GET"], summary="200 when Weir serves", response_model=None)
+    route(app, "GET", ("/health",), health, dialect="openai", summary="200 when Weir serves")
     return app
 
 

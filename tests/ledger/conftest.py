@@ -15,7 +15,9 @@ from weir.ledger.ports import ConfigStore, KeyStore, ProjectionStore, RecordStor
 _names = count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # not longer: who mocks AWS after it, in a module of another folder, expects none of this
 def moto() -> Iterator[tuple[Any, Any]]:
     """Clients of DynamoDB and S3 that never leave the process. Making one takes longer than most tests."""
     servers_answer: Any = {"core": {"passthrough": {"urls": [r"http://127\.0\.0\.1:.*"]}}}
