@@ -30,7 +30,7 @@ test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(TOOLS)/bin/cfn-lint template.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
 
