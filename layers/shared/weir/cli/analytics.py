@@ -95,8 +95,6 @@ def _query(arguments: argparse.Namespace) -> int:
                 _WRITERS[arguments.format](analytics.ask(sql))
         except QueryFailed as exc:
             return _wrong(f"query: {exc}", code=1)
-        except BrokenPipeError:  # `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
