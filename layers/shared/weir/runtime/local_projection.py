@@ -16,7 +16,7 @@ BATCH = 200
 _WINDOW_S = 0.7
 """Changes are collected that long: each batch becomes an object of the archive."""
 
-_PAUSE = 10
+_PAUSE = 25
 """While more comes in than a batch takes, a pause follows that is this many times as long as the batch took: whoever
 calls comes first, and what is kept is safe already."""
 
