@@ -23,7 +23,7 @@ class Counted:
             if operation in ("put_item", "put_object"):
                 self.puts.append(arguments)
             elif operation in _OTHER_WRITES:
-                raise NotImplementedError(f"{operation} is not counted yet")
+                raise LookupError(f"no rule says how many units {operation} takes")
             return getattr(self._client, operation)(**arguments)
 
         return call

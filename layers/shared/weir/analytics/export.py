@@ -1,4 +1,4 @@
-"""Calls out of the archive into a file, hour by hour: the memory it takes does not grow with the file."""
+"""Calls out of the archive into a file, hour by hour; the engine's limit bounds the memory that it takes."""
 
 import shutil
 from collections.abc import Iterator, Sequence

@@ -43,8 +43,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     export = commands.add_parser(
         "export",
         help="write calls out of the archive to a file",
-        description="Writes calls, as JSON lines or Parquet, each once and as its record is now. Takes the same "
-        "memory for a thousand as for a million. Erased calls are not in it.",
+        description="Writes calls, as JSON lines or Parquet, each once and as its record is now. Takes no "
+        "more memory than --memory allows. Erased calls are not in it.",
     )
     export.add_argument("--format", choices=("jsonl", "parquet"), default="jsonl")
     export.add_argument("--out", required=True, metavar="FILE", help="- is standard output (JSON lines only)")
