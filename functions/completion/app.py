@@ -12,7 +12,7 @@ from starlette.responses import Response
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import ProviderError, RequestInvalid
+from weir.domain.errors import LimitExceeded, ProviderError, RequestInvalid
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
 from weir.http.chat_reply import ANSWER_PREFIX, DONE, ChunkEncoder, WriteUsage, error_event, usage_body
@@ -20,20 +20,24 @@ from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import Dialect, error_reply, openai_error
 from weir.http.intake import header_id
+from weir.http.limit_headers import limit_headers
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
-from weir.runtime.bootstrap import Runtime, completions
+from weir.runtime.bootstrap import Runtime, completions, limits_in_force
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Attempt, Call
+from weir.services.limits import Admission
 from weir.services.repeats import Earlier, Repeats
 
 REQUEST_ID = "x-weir-request-id"
 LOG_ID = "X-Respan-Log-Id"
 """By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
 contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
+
+NOT_STORED = {"x-weir-stored": "false"}
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
 
@@ -52,6 +56,7 @@ class Completing:
         self._runtime = runtime
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
+        self._limits = limits_in_force(runtime)
 
     async def openai(self, request: Request) -> Response:
         tags_only = request.url.path.startswith(TAGS_ONLY)
@@ -92,24 +97,37 @@ class Completing:
         if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
             return again(attempt, earlier)
         try:
+            admission = await self._limits.admit(attempt)
+            if admission is not None and admission.refusal is not None:
+                return await self._refused(attempt, admission, admission.refusal, dialect)
             return await make(attempt)
         except ProviderError as exc:
-            return error_reply(exc, dialect, _ids(attempt.id))
+            return error_reply(exc, dialect, _headers(attempt))
         except RequestInvalid:
+            if attempt.admission is not None:
+                await attempt.admission.settle(None)
             await self._repeats.give_up(attempt)
             raise
+
+    async def _refused(
+        self, attempt: Attempt[Call], admission: Admission, error: LimitExceeded, dialect: Dialect
+    ) -> Response:
+        recorded = await self._limits.keep_refusal(attempt, admission)
+        if not recorded:
+            await self._repeats.give_up(attempt)
+        return error_reply(error, dialect, _headers(attempt) | ({} if recorded else NOT_STORED))
 
     async def _openai(self, attempt: Attempt[ChatCall]) -> Response:
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
-            return _whole(attempt.id, answer.body, answer.stored)
+            return _whole(attempt, answer.body, answer.stored)
         return StreamedAnswer(
             await self._service.stream(attempt),
-            _encoder(attempt, warnings=attempt.left_out).encode,
+            _encoder(attempt, warnings=attempt.told).encode,
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type=EVENTS,
-            headers=_ids(attempt.id),
+            headers=_headers(attempt),
         )
 
     async def _maitai(self, attempt: Attempt[ChatCall]) -> Response:
@@ -122,7 +140,7 @@ class Completing:
                 response_ms=attempt.latency_ms,
                 cost=answer.record.cost,
             )
-            return Response(line, 200, _ids(attempt.id), JSON)
+            return Response(line, 200, _headers(attempt), JSON)
         stream = await self._service.stream(attempt)
         return StreamedAnswer(
             stream,
@@ -131,17 +149,17 @@ class Completing:
                 frame=CHUNK_FRAME,
                 fields={"request_id": request_id},
                 write_usage=_priced(attempt),
-                opening=warning_line(attempt.left_out),
+                opening=warning_line(attempt.told),
             ).encode,
             error_line,
             done=b"",
             media_type=LINES,
-            headers=_ids(attempt.id),
+            headers=_headers(attempt),
         )
 
     async def _embeddings(self, attempt: Attempt[EmbeddingCall]) -> Response:
         answer = await self._embedder.embed(attempt)
-        return _whole(attempt.id, answer.body, answer.stored)
+        return _whole(attempt, answer.body, answer.stored)
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
@@ -188,9 +206,16 @@ def _ids(id: str) -> dict[str, str]:
     return {REQUEST_ID: id, LOG_ID: id}
 
 
-def _whole(id: str, body: bytes, stored: bool) -> Response:
-    headers = _ids(id) | ({} if stored else {"x-weir-stored": "false"})
-    return Response(body, 200, headers, JSON)
+def _headers(attempt: Attempt[Call]) -> dict[str, str]:
+    """Of an answer, and of an error that is the provider's or a limit's."""
+    ids = _ids(attempt.id)
+    if attempt.admission is None and not attempt.notices:
+        return ids
+    return ids | limit_headers(attempt.admission.standings if attempt.admission is not None else (), attempt.notices)
+
+
+def _whole(attempt: Attempt[Call], body: bytes, stored: bool) -> Response:
+    return Response(body, 200, _headers(attempt) | ({} if stored else NOT_STORED), JSON)
 
 
 def _again(earlier: Earlier) -> dict[str, str]:

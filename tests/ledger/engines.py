@@ -11,8 +11,10 @@ from typing import Any, Protocol
 from botocore.exceptions import EndpointConnectionError
 
 from tests.infra import template
+from weir.ledger.counters import CounterStore
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
+from weir.ledger.dynamodb_counters import DynamoDBCounterStore
 from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
@@ -21,6 +23,7 @@ from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, ProjectionStore,
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
+from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.ledger.sqlite_keys import SQLiteKeyStore
 from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
@@ -47,6 +50,10 @@ class Engine(Protocol):
 
     def keys(self) -> KeyStore: ...
 
+    def counters(self) -> CounterStore:
+        """Another process' view of what limits are counted by."""
+        ...
+
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
         ...
@@ -66,6 +73,7 @@ class SQLiteAndFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.db"
+        self._counted = folder / "limits.db"
 
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> SQLiteRecordStore:
         return SQLiteRecordStore(self._path, indexes=indexes)
@@ -78,6 +86,9 @@ class SQLiteAndFiles:
 
     def keys(self) -> SQLiteKeyStore:
         return SQLiteKeyStore(self._path)
+
+    def counters(self) -> SQLiteCounterStore:
+        return SQLiteCounterStore(self._counted)
 
     @contextmanager
     def projections(self) -> Iterator[ProjectionStore]:
@@ -93,12 +104,14 @@ class SQLiteAndFiles:
     @contextmanager
     def broken(self) -> Iterator[None]:
         tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections")
-        there = [table for table in tables if self._has(table)]
-        for table in there:
-            self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
+        there = [(self._path, table) for table in tables if self._has(table)] + [(self._counted, "counters")]
+        with closing(self.counters()) as counters:
+            counters.read([])
+        for path, table in there:
+            self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach", path)
         yield
-        for table in there:
-            self._run(f"ALTER TABLE {table}_out_of_reach RENAME TO {table}")
+        for path, table in there:
+            self._run(f"ALTER TABLE {table}_out_of_reach RENAME TO {table}", path)
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -111,8 +124,8 @@ class SQLiteAndFiles:
         with closing(sqlite3.connect(self._path)) as connection:
             return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())
 
-    def _run(self, statement: str) -> None:
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+    def _run(self, statement: str, path: Path | None = None) -> None:
+        with closing(sqlite3.connect(path or self._path, isolation_level=None)) as connection:
             connection.execute(statement)
 
 
@@ -171,6 +184,9 @@ class DynamoDBAndS3:
 
     def keys(self) -> DynamoDBKeyStore:
         return DynamoDBKeyStore(self.wire, self.table)
+
+    def counters(self) -> DynamoDBCounterStore:
+        return DynamoDBCounterStore(self.wire, self.table)
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

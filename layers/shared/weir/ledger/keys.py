@@ -22,6 +22,9 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             `content`, JSON; two keys, one read
                                                                             an intent group's is g#<name>
     all configuration        one Query on <workspace>#config
+    limits of a workspace    pk = <workspace>#config          sk = l#  `content`, JSON: all of them, one read
+    how much was used of     pk = <workspace>#used#<digest of whose>   sk = <measure>#<window>
+    one in a window                                           `used`, and `held`, how much of it is an estimate
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
     what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
                                                                             `revoked_at` and `used_at`
@@ -164,6 +167,14 @@ def intent_key(application: str, intent: str) -> str:
 
 def intent_group_key(name: str) -> str:
     return f"g#{_quoted(name)}"
+
+
+LIMITS_KEY = "l#"
+
+
+def counter_key(workspace: str, subject: str, measure: str, window: str) -> Key:
+    """`subject` is a digest."""
+    return Key(f"{_quoted(workspace)}#used#{subject}", f"{measure}#{window}")
 
 
 def api_key(id: str) -> Key:

@@ -14,6 +14,7 @@ from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.numbering import Numbering
 from weir.ledger.ports import BlobStore, KeyStore
 from weir.ledger.projections import Projections
@@ -22,12 +23,15 @@ from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
+from weir.services.limit_rules import LimitBook
 
 if TYPE_CHECKING:
     from weir.ledger.archive import Archive
+    from weir.ledger.counters import CounterStore
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
+    from weir.services.limits import Limits
     from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
@@ -49,6 +53,7 @@ class Runtime:
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
+    limits: LimitBook
     projections: Projections
     environ: Mapping[str, str]
     secrets: frozenset[str]
@@ -71,6 +76,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
+        limits=LimitBook(LimitRules(configurations.store), now=now, clock=time.monotonic),
         projections=projections,
         environ=environ,
         secrets=environment_secrets(environ),
@@ -205,6 +211,33 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+
+
+def limits_in_force(runtime: Runtime) -> "Limits":
+    """For who calls providers."""
+    from weir.services.attempt import Recorder
+    from weir.services.limits import Limits
+
+    recorder = Recorder(
+        runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
+    )
+    return Limits(
+        runtime.limits, open_counters(runtime.settings, runtime.ledger), recorder, now=runtime.now, clock=time.monotonic
+    )
+
+
+def open_counters(settings: Settings, ledger: Ledger) -> "CounterStore":
+    """Of the engine that the ledger is on."""
+    if settings.engine == "dynamodb":
+        from weir.ledger.dynamodb import DynamoDBRecordStore
+        from weir.ledger.dynamodb_counters import DynamoDBCounterStore
+
+        if not isinstance(ledger.records, DynamoDBRecordStore) or settings.table is None:
+            raise SettingsInvalid("WEIR_ENGINE: the ledger is on another engine")
+        return DynamoDBCounterStore(ledger.records.client, settings.table)
+    from weir.ledger.sqlite_counters import SQLiteCounterStore
+
+    return SQLiteCounterStore(settings.data_dir / "limits.sqlite")
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":

@@ -1,5 +1,6 @@
 """A call while it runs, and how it becomes a record, whichever way it ends."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import LedgerUnavailable, ProviderError
+from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderError
 from weir.domain.record import Environment, Failure, Labels, Outcome, Payload, Record
 from weir.http.errors import status_of
 from weir.http.scrub import erase, erase_record, erase_text
@@ -20,6 +21,7 @@ from weir.services.cost import cost_of_answer
 
 if TYPE_CHECKING:
     from weir.prices.table import Cost
+    from weir.services.limits import Admission
 
 logger = logging.getLogger("weir.complete")
 
@@ -37,9 +39,10 @@ Place = TypeVar("Place", Target, EmbeddingTarget)
 class Ask(Generic[Call]):
     """One caller's wish: the call, whose it is, and what of it is to be kept.
 
-    `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
-    the caller brought, by provider name; `secrets` everything that must not be kept, these included. `headers` go to
-    the provider. `withheld`: the answer is not to be kept, and of `request` only what is no words.
+    `model` is the name as the caller wrote it, `key` the id of the caller's key. `request` is the body to keep,
+    scrubbed. `provider_keys` are the keys the caller brought, by provider name; `secrets` everything that must not be
+    kept, these included. `headers` go to the provider. `withheld`: the answer is not to be kept, and of `request` only
+    what is no words.
     """
 
     call: Call
@@ -47,6 +50,7 @@ class Ask(Generic[Call]):
     workspace: str
     environment: Environment
     request: bytes
+    key: str | None = None
     secrets: frozenset[str] = frozenset()
     provider_keys: Mapping[str, str] = NOTHING
     headers: Mapping[str, str] = NOTHING
@@ -68,6 +72,7 @@ class Attempt(Generic[Call]):
     """What is known of a call while it runs; becomes its Record.
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any.
+    `admission`: what the limits that hold for it say, if any do. `notices` are told to the caller, and recorded.
     """
 
     id: str
@@ -80,6 +85,8 @@ class Attempt(Generic[Call]):
     latency_ms: float | None = None
     claimed: bool = False
     replaces: str | None = None
+    admission: "Admission | None" = None
+    notices: tuple[str, ...] = ()
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -97,6 +104,11 @@ class Attempt(Generic[Call]):
     def left_out(self) -> tuple[str, ...]:
         """What the caller allowed to be dropped and was, as it is told; known once the provider has been asked."""
         return tuple(f"{name} was left out: {self.provider} cannot take it" for name in self.exchange.dropped)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the caller is told beside the answer."""
+        return self.notices + self.left_out
 
     def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
         return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
@@ -163,7 +175,23 @@ class Recorder:
         record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
         await self._put(attempt, record, partial.body if partial is not None else None)
 
+    async def keep_refusal(self, attempt: Attempt[Call], error: LimitExceeded, code: str) -> bool:
+        """Of a call that a limit stopped, without its body: it costs the same however much was sent."""
+        attempt.latency_ms = self.elapsed_ms(attempt)
+        attempt.ask = replace(attempt.ask, request=b"{}")
+        failure = Failure(type(error).__name__, str(error), code)
+        return await self._put(
+            attempt, _record(attempt, None, outcome="error", failure=failure, status=status_of(error)), None
+        )
+
     async def _put(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
+        """As `_store`; what limits have set aside for the call is settled meanwhile."""
+        if attempt.admission is None:
+            return await self._store(attempt, record, response)
+        stored, _ = await asyncio.gather(self._store(attempt, record, response), attempt.admission.settle(record))
+        return stored
+
+    async def _store(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
         secrets = self._secrets | attempt.ask.secrets
         withheld = attempt.ask.withheld
@@ -251,6 +279,6 @@ def _record(
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
-        warnings=ask.warnings + attempt.left_out,
+        warnings=ask.warnings + attempt.told,
     )
     return replace(record, **ask.labels) if ask.labels else record

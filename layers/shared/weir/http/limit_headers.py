@@ -1,0 +1,34 @@
+"""What limits say in headers: OpenAI's of its rate limits, and warnings."""
+
+import math
+from collections.abc import Sequence
+
+from weir.domain.limit import Measure, Standing
+
+_KINDS: tuple[tuple[Measure, str], ...] = (("requests_per_minute", "requests"), ("tokens_per_minute", "tokens"))
+"""Budgets have no such header: OpenAI says nothing of what is left of them."""
+
+
+def limit_headers(standings: Sequence[Standing], notices: Sequence[str]) -> dict[str, str]:
+    """Of several limits of a kind, those of the one with the least left.
+
+    Names and forms are those of platform.openai.com/docs/guides/rate-limits, "Rate limits in headers".
+    """
+    headers: dict[str, str] = {}
+    for measure, kind in _KINDS:
+        found = [(standing.remaining, standing) for standing in standings if standing.limit.measure == measure]
+        left = [(remaining, standing) for remaining, standing in found if remaining is not None]
+        if left:
+            remaining, least = min(left, key=lambda each: each[0])
+            headers[f"x-ratelimit-limit-{kind}"] = str(least.limit.units)
+            headers[f"x-ratelimit-remaining-{kind}"] = str(remaining)
+            headers[f"x-ratelimit-reset-{kind}"] = _duration(least.resets_in_s)
+    if notices:
+        headers["x-weir-warning"] = "; ".join(notices)
+    return headers
+
+
+def _duration(seconds: float) -> str:
+    """As `6m0s` or `42s`."""
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
