@@ -25,6 +25,7 @@ from weir.portal import api_keys, elsewhere, reports
 from weir.portal.analytics import AnalyticsPages
 from weir.portal.endpoints import Desk, mount_all
 from weir.portal.intent_groups import IntentGroups
+from weir.portal.limits import LimitPages
 from weir.portal.models import Models
 from weir.portal.requests import Requests
 from weir.portal.sessions import SessionPages
@@ -155,6 +156,7 @@ def _mount_resources(app: FastAPI, runtime: Runtime) -> None:
         Requests(runtime, desk, configure, reading),
         SessionPages(runtime, desk, configure, reading, Sessions(runtime.ledger, reading)),
         IntentGroups(desk, configure),
+        LimitPages(runtime, desk),
         Models(runtime, desk, configure),
         AnalyticsPages(desk, configure, Analytics(reading, now=runtime.now)),
     ):

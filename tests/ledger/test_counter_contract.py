@@ -83,18 +83,21 @@ def test_all_is_taken_or_nothing(counters: CounterStore) -> None:
 
 def test_counters_are_apart(counters: CounterStore) -> None:
     subject = Subject("intent", "CHAT", "shop")
-    others = [
-        counter_of(workspace, named, measure, window, ENDS)
-        for workspace, named, measure, window in (
-            ("main", subject, "requests_per_minute", "212603011200"),
-            ("main#used", subject, "requests_per_minute", "212603011200"),
-            ("main", subject, "requests_per_minute", "212603011201"),
-            ("main", subject, "tokens_per_minute", "212603011200"),
-            ("main", Subject("customer", "CHAT", "shop"), "requests_per_minute", "212603011200"),
-            ("main", Subject("intent", "shop", "CHAT"), "requests_per_minute", "212603011200"),
-            ("main", Subject("intent", "CHAT"), "requests_per_minute", "212603011200"),
-            ("größe/%23", Subject("customer", "\N{SNOWMAN}" * 300), "requests_per_minute", "212603011200"),
-        )
+    subjects = [
+        subject,
+        Subject("customer", "CHAT", "shop"),
+        Subject("intent", "shop", "CHAT"),
+        Subject("intent", "CHAT"),
+        Subject("intent", "b', 'c", "a"),
+        Subject("intent", "c", "a', 'b"),
+        Subject("customer", "\N{SNOWMAN}\0" * 300),
+    ]
+    others = [counter_of("main", named, "requests_per_minute", "212603011200", ENDS) for named in subjects]
+    others += [
+        counter_of("main#used", subject, "requests_per_minute", "212603011200", ENDS),
+        counter_of("größe/%23", subject, "requests_per_minute", "212603011200", ENDS),
+        counter_of("main", subject, "requests_per_minute", "212603011201", ENDS),
+        counter_of("main", subject, "tokens_per_minute", "212603011200", ENDS),
     ]
     for amount, counter in enumerate(others, start=1):
         counters.take([Take(counter, amount)])

@@ -77,8 +77,8 @@ class CounterStore(Protocol):
 
 
 def counter_of(workspace: str, subject: Subject, measure: Measure, window: str, ends: datetime) -> Counter:
-    parts = (subject.per, subject.application or "", subject.name)
-    digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16, person=b"weir limit v1")
+    named = ascii(tuple(subject)).encode()  # tells apart whatever names may hold
+    digest = hashlib.blake2b(named, digest_size=16, person=b"weir limit v1")
     return Counter(workspace, digest.hexdigest(), measure, window, int((ends + _KEPT).timestamp()))
 
 

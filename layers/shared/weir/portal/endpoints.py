@@ -6,10 +6,12 @@ from typing import NamedTuple
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from weir.domain.errors import Unauthorized
+from weir.http.api_keys import checked_name
 from weir.http.app import Endpoint, Schema, route
 from weir.http.auth import Principal, Scope
 from weir.http.intake import Intake, take
-from weir.runtime.bootstrap import Runtime
+from weir.runtime.bootstrap import WORKSPACE, Runtime
 
 BASE = "/api/v1"
 
@@ -47,3 +49,12 @@ class Desk:
 def mount_all(app: FastAPI, operations: Sequence[Operation]) -> None:
     for method, path, endpoint, summary, body in operations:
         route(app, method, [BASE + path], endpoint, dialect="portal", summary=summary, body=body)
+
+
+def managed(principal: Principal, tenant: str | None) -> str:
+    """The workspace that is meant. Raises Unauthorized when it is not the caller's to manage."""
+    if tenant is None or tenant == principal.workspace:
+        return principal.workspace
+    if principal.workspace != WORKSPACE:
+        raise Unauthorized("Only the operator's keys may manage what is another tenant's.", forbidden=True)
+    return checked_name(tenant, "tenant")

@@ -16,7 +16,7 @@ from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.ledger.limit_rules import LimitRules
 from weir.ledger.numbering import Numbering
-from weir.ledger.ports import BlobStore, KeyStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore
 from weir.ledger.projections import Projections
 from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -115,6 +115,20 @@ def open_key_store(settings: Settings) -> KeyStore:
     from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
+
+
+def open_config_store(settings: Settings) -> ConfigStore:
+    """By itself, for who needs nothing else of the engine."""
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_config import DynamoDBConfigStore
+
+        return DynamoDBConfigStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_config import SQLiteConfigStore
+
+    return SQLiteConfigStore(settings.data_dir / "ledger.sqlite")
 
 
 def open_ledger(settings: Settings) -> Ledger:

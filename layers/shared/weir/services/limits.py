@@ -135,9 +135,10 @@ class Limits:
 
     async def keep_refusal(self, attempt: Attempt[Call], admission: Admission) -> bool:
         """Whether it is on record. Of a flood of refusals only so many a minute are."""
-        error, counter = admission.refusal, admission.counter
-        if error is None or counter is None:
+        error = admission.refusal
+        if error is None or admission.counter is None:
             return False
+        counter = admission.counter._replace(window="", expires=0)
         minute = attempt.accepted_at.replace(second=0, microsecond=0)
         seen = self._refusals.get(counter, _Refusals(minute, 0, 0))
         recorded = seen.recorded if seen.minute == minute else 0
