@@ -105,7 +105,8 @@ class Completing:
             return error_reply(exc, dialect, _headers(attempt))
         except RequestInvalid:
             if attempt.admission is not None:
-                await attempt.admission.settle(None)
+                attempt.admission.settle(None)
+                await attempt.admission.settled()
             await self._repeats.give_up(attempt)
             raise
 

@@ -213,6 +213,22 @@ def _key(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
 
 
+_limits = itertools.count()
+
+
+def _limit(sent: Sent, stream: bool) -> dict[str, Any]:
+    """For a customer each, so that none is there already; high enough to hinder no call of the others."""
+    name = f"{next(_limits)} {sent.said}"[:200]
+    return {
+        "per": "customer",
+        "measure": "requests_per_minute",
+        "limit": 10**9,
+        "name": name,
+        **sent.fields,
+        **sent.params,
+    }
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -231,6 +247,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "traced": ("POST", "/v1/traces", _span, False),
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
+    "a new limit": ("POST", "/api/v1/limits", _limit, False),
 }
 
 

@@ -1,6 +1,7 @@
 """What every engine does with the counters of limits."""
 
 import random
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -134,14 +135,39 @@ def test_what_cannot_be_counted_is_said(engine: Engine, counters: CounterStore) 
     assert counters.take([request()]) == Taken((Tally(2),))
 
 
-def test_what_is_over_is_swept_away(sqlite: SQLiteAndFiles, tmp_path: Path) -> None:
+def test_what_is_over_is_swept_away(tmp_path: Path) -> None:
     clock = [0.0]
     with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: clock[0])) as counters:
         old, new = REQUESTS._replace(expires=100), TOKENS._replace(expires=1000)
         counters.take([request(counter=old), request(counter=new)])
         clock[0] = 101
+        for _ in range(1_000):
+            counters.take_now([request(counter=new)])
+        assert counters.take_now([request(counter=new)]) is None
         counters.take([request(counter=new)])
-        assert counters.read([old, new]) == (Tally(), Tally(2))
+        assert counters.read([old, new]) == (Tally(), Tally(1_002))
+
+
+def test_what_can_be_done_now_is_what_would_be_done(tmp_path: Path) -> None:
+    with closing(SQLiteCounterStore(tmp_path / "counted")) as counters:
+        assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
+        counters.take([request(), tokens(10)])
+        assert counters.take_now([request(most=2), tokens(5, most=11)]) == Taken((Tally(2), Tally(15, 15)))
+        refused = Taken((Tally(2), Tally(15, 15)), refused=True)
+        assert counters.take_now([request(), tokens(5, most=11)]) == counters.take([request(), tokens(5, most=11)])
+        assert counters.take_now([request(), tokens(5, most=11)]) == refused
+        assert counters.settle_now([Settlement(TOKENS, -5, -10)])
+        assert counters.read([REQUESTS, TOKENS]) == (Tally(2), Tally(10, 5))
+
+
+def test_nobody_waits_for_another_process_on_the_event_loop(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path)) as counters, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        counters.take([request()])
+        other.execute("BEGIN IMMEDIATE")
+        assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
+        other.execute("ROLLBACK")
+        assert counters.take_now([request()]) == Taken((Tally(2),))
 
 
 def test_nothing_is_made_before_something_is_counted(tmp_path: Path) -> None:

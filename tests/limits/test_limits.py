@@ -67,7 +67,7 @@ class World:
         made: dict[str, Any] = answer.json()["data"]
         return made
 
-    def use(self, limit: dict[str, Any], **named: str) -> tuple[float, float]:
+    def use(self, limit: dict[str, Any], **named: str) -> tuple[Any, Any]:
         answer = self.weir.get(f"{LIMITS}/{limit['id']}/use", params={"name": "operator", **named})
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]["used"], answer.json()["data"]["set_aside"]
@@ -102,7 +102,9 @@ class World:
 def asked(path: str = OPENAI, **fields: Any) -> dict[str, Any]:
     if path == EMBEDDINGS:
         return {"model": f"openai/{MODEL}", "input": "When?", **fields}
-    tags = {name: fields.pop(name) for name in ("customer_identifier", "application", "intent") if name in fields}
+    tags: dict[str, Any] = {
+        name: fields.pop(name) for name in ("customer_identifier", "application", "intent") if name in fields
+    }
     chat = {"model": f"openai/{MODEL}", "messages": MESSAGES, **fields}
     return {"params": chat, **tags} if path == MAITAI else chat | tags
 
@@ -175,7 +177,7 @@ def test_a_budget_of_50_calls_admits_50_of_200_at_once(anywhere: World) -> None:
 def test_tokens_for_50_calls_admit_50_of_200_at_once(anywhere: World, stream: bool) -> None:
     anywhere.replies(stream_reply("No", "on", ".") if stream else completion_reply())
     limit = anywhere.limit("tokens_per_minute", 50 * 12)
-    options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     assert anywhere.at_once(200, **options) == {200: 50, 429: 150}
     assert (anywhere.reached, anywhere.use(limit)) == (50, (600, 0))
 

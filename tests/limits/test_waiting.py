@@ -46,7 +46,9 @@ DONE = Record(
 
 
 class Counters(SQLiteCounterStore):
-    """Counts takes; refuses everything while `down`."""
+    """Counts takes; refuses everything while `down`. In a thread, as on a network, unless it is `quick`."""
+
+    quick = False
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -57,6 +59,14 @@ class Counters(SQLiteCounterStore):
         self.takes += 1
         self._check()
         return super().take(takes)
+
+    def take_now(self, takes: Sequence[Take]) -> Taken | None:
+        taken = super().take_now(takes) if self.quick else None
+        self.takes += taken is not None
+        return taken
+
+    def settle_now(self, settlements: Sequence[Settlement]) -> bool:
+        return self.quick and super().settle_now(settlements)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self._check()
@@ -129,6 +139,11 @@ def run(world: World, scenario: Scenario) -> None:
     asyncio.run(ran())
 
 
+async def settle(admission: Admission) -> None:
+    admission.settle(DONE)
+    await admission.settled()
+
+
 def refused_for(admission: Admission) -> tuple[int, bool] | None:
     error = admission.refusal
     return None if error is None else (error.retry_after_s, error.for_now)
@@ -139,7 +154,7 @@ def test_a_call_waits_for_one_that_runs(world: World) -> None:
         await world.limit(50)
         first = await world.admit()
         second = await world.waits()
-        await first.settle(DONE)
+        await settle(first)
         assert refused_for(await second) is None
 
     run(world, scenario)
@@ -150,11 +165,11 @@ def test_all_that_wait_go_as_far_as_there_is_room_in_their_order(world: World) -
         await world.limit(30)
         first = await world.admit()
         waiting = [await world.waits() for _ in range(4)]
-        await first.settle(DONE)
+        await settle(first)
         for call in waiting[:2]:
             admission = await call
             assert not any(later.done() for later in waiting[waiting.index(call) + 1 :])
-            await admission.settle(DONE)
+            await settle(admission)
         assert [refused_for(await call) for call in waiting[2:]] == [(40, False)] * 2
 
     run(world, scenario)
@@ -165,7 +180,7 @@ def test_one_settlement_may_make_room_for_many(world: World) -> None:
         await world.limit(250)
         running = [await world.admit() for _ in range(3)]
         waiting = [await world.waits() for _ in range(3)]
-        await asyncio.gather(*(admission.settle(DONE) for admission in running))
+        await asyncio.gather(*map(settle, running))
         assert [refused_for(await call) for call in waiting] == [None] * 3
 
     run(world, scenario)
@@ -177,7 +192,7 @@ def test_who_hangs_up_while_waiting_leaves_the_turn_to_the_next(world: World) ->
         first = await world.admit()
         gone, next_one = await world.waits(), await world.waits()
         gone.cancel()
-        await first.settle(DONE)
+        await settle(first)
         assert refused_for(await next_one) is None
         assert gone.cancelled()
 
@@ -189,7 +204,7 @@ def test_a_call_of_another_process_is_not_waited_for(world: World) -> None:
         await world.limit(50)
         first = await world.admit(world.elsewhere)
         assert refused_for(await world.admit()) == (1, True)
-        await first.settle(DONE)
+        await settle(first)
         assert refused_for(await world.admit()) is None
 
     run(world, scenario)
@@ -205,7 +220,7 @@ def test_nobody_waits_for_ever_or_in_a_line_without_end(world: World, monkeypatc
         monkeypatch.setattr(limits_module, "LONGEST_WAIT_S", 0.0)
         monkeypatch.setattr(limit_lines, "LONGEST_LINE", 10)
         assert refused_for(await world.admit()) == (1, True)
-        await first.settle(DONE)
+        await settle(first)
         assert refused_for(await waiting) is None
 
     run(world, scenario)
@@ -229,7 +244,7 @@ def test_who_waits_into_the_next_minute_is_counted_there(world: World) -> None:
         first = await world.admit()
         waiting = await world.waits()
         world.now += timedelta(minutes=1)
-        await first.settle(DONE)
+        await settle(first)
         (standing,) = (await waiting).standings
         assert (standing.used, standing.resets_in_s) == (100, 40)
 
@@ -289,7 +304,7 @@ def test_what_cannot_be_settled_counts_as_it_was_set_aside(world: World) -> None
         first = await world.admit()
         waiting = await world.waits()
         world.counters.down = True
-        await first.settle(DONE)
+        await settle(first)
         world.counters.down = False
         assert refused_for(await waiting) == (1, True)
 

@@ -1,9 +1,10 @@
 """Limits: how much a key, a customer or an intent may use in a minute, a day or a month."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 from weir.domain.chat import ChatCall, Media, Message, Tool
@@ -34,6 +35,7 @@ MEDIA_TOKENS = 1_000
 
 _CHARACTERS_A_TOKEN = 4
 _MESSAGE_TOKENS = 4
+_REMEMBERED = 10_000
 _DOLLAR = 10**12
 """Spend is counted in whole trillionths: so are the sums of the ledger."""
 
@@ -62,15 +64,13 @@ class Limit:
     most: Decimal | None = None
     warn_at: Decimal | None = None
     created_at: datetime
+    units: int | None = field(init=False, repr=False, compare=False)
+    """`most` as it is counted, reckoned once: every call asks for it."""
+    warning_units: int | None = field(init=False, repr=False, compare=False)
 
-    @property
-    def units(self) -> int | None:
-        """`most` as it is counted."""
-        return None if self.most is None else units(self.measure, self.most)
-
-    @property
-    def warning_units(self) -> int | None:
-        return None if self.warn_at is None else units(self.measure, self.warn_at)
+    def __post_init__(self) -> None:
+        for name, given in (("units", self.most), ("warning_units", self.warn_at)):
+            object.__setattr__(self, name, None if given is None else units(self.measure, given))
 
 
 class Caller(NamedTuple):
@@ -89,6 +89,7 @@ class Rules:
         self._by_subject: dict[Subject, dict[Measure, Limit]] = {}
         for limit in limits:
             self._by_subject.setdefault(limit.subject, {})[limit.measure] = limit
+        self._found: dict[Caller, tuple[tuple[Limit, Subject], ...]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._by_subject)
@@ -98,12 +99,14 @@ class Rules:
 
         Of a measure's limits for one kind of subject the one that names it most closely holds.
         """
-        found = [
-            (limit, names[0])
-            for names in _names(caller)
-            for limit in self._closest(names).values()
-        ]  # fmt: skip
-        return tuple(sorted(found, key=lambda each: MEASURES.index(each[0].measure)))
+        found = self._found.get(caller)
+        if found is None:
+            each = ((limit, names[0]) for names in _names(caller) for limit in self._closest(names).values())
+            found = tuple(sorted(each, key=lambda limited: MEASURES.index(limited[0].measure)))
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[caller] = found
+        return found
 
     def _closest(self, names: tuple[Subject, ...]) -> dict[Measure, Limit]:
         found: dict[Measure, Limit] = {}
@@ -134,15 +137,19 @@ class Window(NamedTuple):
 
 def window_of(measure: Measure, at: datetime) -> Window:
     """`at` is UTC."""
-    minute = at.replace(second=0, microsecond=0)
+    return _window(measure, at.replace(second=0, microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _window(measure: Measure, minute: datetime) -> Window:
     match measure:
         case "requests_per_minute" | "tokens_per_minute":
-            return Window(f"{at:%Y%m%d%H%M}", minute + timedelta(minutes=1))
+            return Window(f"{minute:%Y%m%d%H%M}", minute + timedelta(minutes=1))
         case "spend_per_day":
-            return Window(f"{at:%Y%m%d}", minute.replace(hour=0, minute=0) + timedelta(days=1))
+            return Window(f"{minute:%Y%m%d}", minute.replace(hour=0, minute=0) + timedelta(days=1))
         case "spend_per_month":
             first = minute.replace(day=1, hour=0, minute=0)
-            return Window(f"{at:%Y%m}", (first + timedelta(days=32)).replace(day=1))
+            return Window(f"{minute:%Y%m}", (first + timedelta(days=32)).replace(day=1))
 
 
 class Standing(NamedTuple):

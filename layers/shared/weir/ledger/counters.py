@@ -6,6 +6,7 @@ A counter counts one measure of one subject in one window. Every engine passes t
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from weir.domain.limit import Measure, Subject
@@ -69,7 +70,15 @@ class CounterStore(Protocol):
         """
         ...
 
+    def take_now(self, takes: Sequence[Take]) -> Taken | None:
+        """`take`, on the event loop, or None and nothing is taken where that would have to wait for anything."""
+        ...
+
     def settle(self, settlements: Sequence[Settlement]) -> None: ...
+
+    def settle_now(self, settlements: Sequence[Settlement]) -> bool:
+        """As `take_now`; False when nothing was settled."""
+        ...
 
     def read(self, counters: Sequence[Counter]) -> tuple[Tally, ...]: ...
 
@@ -77,9 +86,13 @@ class CounterStore(Protocol):
 
 
 def counter_of(workspace: str, subject: Subject, measure: Measure, window: str, ends: datetime) -> Counter:
+    return Counter(workspace, _digest(subject), measure, window, int((ends + _KEPT).timestamp()))
+
+
+@lru_cache(maxsize=10_000)
+def _digest(subject: Subject) -> str:
     named = ascii(tuple(subject)).encode()  # tells apart whatever names may hold
-    digest = hashlib.blake2b(named, digest_size=16, person=b"weir limit v1")
-    return Counter(workspace, digest.hexdigest(), measure, window, int((ends + _KEPT).timestamp()))
+    return hashlib.blake2b(named, digest_size=16, person=b"weir limit v1").hexdigest()
 
 
 def returned(takes: Sequence[Take]) -> tuple[Settlement, ...]:

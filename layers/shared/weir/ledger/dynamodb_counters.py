@@ -41,6 +41,12 @@ class DynamoDBCounterStore:
             tallies.append(tally)
         return Taken(tuple(tallies))
 
+    def take_now(self, takes: Sequence[Take]) -> Taken | None:
+        return None  # it is a request over the network
+
+    def settle_now(self, settlements: Sequence[Settlement]) -> bool:
+        return False
+
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Each by itself: one that is refused does not keep the others."""
         refusal: LedgerUnavailable | None = None

@@ -186,10 +186,15 @@ class Recorder:
 
     async def _put(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """As `_store`; what limits have set aside for the call is settled meanwhile."""
-        if attempt.admission is None:
+        admission = attempt.admission
+        if admission is None:
             return await self._store(attempt, record, response)
-        stored, _ = await asyncio.gather(self._store(attempt, record, response), attempt.admission.settle(record))
-        return stored
+        asyncio.get_running_loop().call_soon(admission.settle, record)  # when the ledger is being waited for
+        try:
+            return await self._store(attempt, record, response)
+        finally:
+            admission.settle(record)
+            await admission.settled()
 
     async def _store(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""

@@ -12,7 +12,6 @@ from weir.domain.errors import LedgerUnavailable, LimitExceeded
 from weir.domain.limit import (
     OPERATOR,
     Caller,
-    Estimate,
     Limit,
     Standing,
     Subject,
@@ -72,12 +71,18 @@ class Admission:
     limits: "Limits | None" = None
     refusal: LimitExceeded | None = None
     counter: Counter | None = None
+    _settling: "asyncio.Task[None] | None" = None
 
-    async def settle(self, record: Record | None) -> None:
-        """Once, with what the call came to; None if it was not made. Raises nothing."""
+    def settle(self, record: Record | None) -> None:
+        """With what the call came to; None if it was not made. The first time counts. Raises nothing."""
         shares, self.shares = self.shares, ()
         if shares and self.limits is not None:
-            await self.limits.settle(shares, record)
+            self._settling = self.limits.settle(shares, record)
+
+    async def settled(self) -> None:
+        """Returns when nothing is under way any more."""
+        if self._settling is not None:
+            await self._settling
 
 
 class _Refusals(NamedTuple):
@@ -151,14 +156,24 @@ class Limits:
         self._refusals[counter] = _Refusals(minute, recorded + 1, 0)
         return await self._recorder.keep_refusal(attempt, error, limit_code(error))
 
-    async def settle(self, shares: Sequence[Share], record: Record | None) -> None:
-        """Raises nothing: what could not be settled counts as it was set aside."""
+    def settle(self, shares: Sequence[Share], record: Record | None) -> "asyncio.Task[None] | None":
+        """What is still under way, if anything is. What cannot be settled counts as it was set aside."""
+        settlements = [_settlement(share, record) for share in shares]
         try:
-            await asyncio.to_thread(self._counters.settle, [_settlement(share, record) for share in shares])
+            if not self._counters.settle_now(settlements):
+                return asyncio.create_task(self._settle(settlements, record))
         except LedgerUnavailable:
-            logger.exception("use not settled", extra={"record_id": None if record is None else record.id})
+            _log_unsettled(record)
+        self._lines.leave([settlement.counter for settlement in settlements], settled=True)
+        return None
+
+    async def _settle(self, settlements: Sequence[Settlement], record: Record | None) -> None:
+        try:
+            await asyncio.to_thread(self._counters.settle, settlements)
+        except LedgerUnavailable:
+            _log_unsettled(record)
         finally:
-            self._lines.leave([share.take.counter for share in shares], settled=True)
+            self._lines.leave([settlement.counter for settlement in settlements], settled=True)
 
     async def _admission(self, ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> Admission:
         needs = _needs(ask, holding, at)
@@ -185,7 +200,10 @@ class Limits:
         self._lines.enter(counters)
         place.look(counters)
         try:
-            taken = await asyncio.to_thread(self._counters.take, [share.take for share in shares])
+            takes = [share.take for share in shares]
+            taken = self._counters.take_now(takes)
+            if taken is None:
+                taken = await asyncio.to_thread(self._counters.take, takes)
         except BaseException:
             self._lines.leave(counters, settled=False)
             raise
@@ -201,7 +219,7 @@ class Limits:
         return _refused(refusing, standings, soon=may_free), may_free
 
     def _known_to_be_full(self, shares: Sequence[Share], at: datetime) -> Admission | None:
-        for share in shares:
+        for share in shares if self._full else ():
             until, tally = self._full.get(share.take.counter, (-math.inf, Tally()))
             if share.take.most is not None and tally.settled >= share.take.most and self._clock() < until:
                 return _refused(share, (share.standing(tally, at),), soon=False)
@@ -210,19 +228,17 @@ class Limits:
 
 def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> list[int]:
     """What the call is taken to need of each, in what it counts."""
-    tokens: Estimate | None = None
-    needs: list[int] = []
-    for limit, _ in holding:
-        if limit.measure == "requests_per_minute":
-            needs.append(1)
-            continue
-        tokens = tokens or estimate(ask.call)
-        if limit.measure == "tokens_per_minute":
-            needs.append(tokens.total)
-            continue
+    kinds = {kind_of(limit.measure) for limit, _ in holding}
+    tokens = None if kinds == {"requests"} else estimate(ask.call)
+    cost = None
+    if tokens is not None and "spend" in kinds:
         cost = estimated_cost(ask.model, tokens.prompt, tokens.completion, at)
-        needs.append(0 if cost is None else units(limit.measure, cost))
-    return needs
+    needs = {
+        "requests": 1,
+        "tokens": 0 if tokens is None else tokens.total,
+        "spend": 0 if cost is None else units("spend_per_day", cost),
+    }
+    return [needs[kind_of(limit.measure)] for limit, _ in holding]
 
 
 def _share(ask: Ask[Call], limit: Limit, subject: Subject, need: int, at: datetime) -> Share:
@@ -256,6 +272,10 @@ def _settlement(share: Share, record: Record | None) -> Settlement:
     if used is None:
         used = 0 if record is not None and record.outcome == "error" else take.amount
     return Settlement(take.counter, used - take.amount, -take.amount)
+
+
+def _log_unsettled(record: Record | None) -> None:
+    logger.exception("use not settled", extra={"record_id": None if record is None else record.id})
 
 
 def _warnings(standings: Sequence[Standing]) -> Iterator[str]:
