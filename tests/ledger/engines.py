@@ -88,7 +88,7 @@ class SQLiteAndFiles:
         return SQLiteKeyStore(self._path)
 
     def counters(self) -> SQLiteCounterStore:
-        return SQLiteCounterStore(self._counted)
+        return SQLiteCounterStore(self._counted, now=lambda: NO_RECORD_IS_LATE)
 
     @contextmanager
     def projections(self) -> Iterator[ProjectionStore]:

@@ -5,7 +5,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from weir.ledger.sqlite_counters import SQLiteCounterStore
 ENDS = datetime(2126, 3, 1, 12, 1, tzinfo=UTC)
 """Ahead of every engine's own clock: none of them is to be swept away meanwhile."""
 
+BEGUN = ENDS - timedelta(minutes=1)
 REQUESTS = counter_of("main", Subject("key", "0k3j9x2m4p7q"), "requests_per_minute", "212603011200", ENDS)
 TOKENS = REQUESTS._replace(measure="tokens_per_minute")
 SPEND = REQUESTS._replace(measure="spend_per_month", window="212603")
@@ -136,11 +137,12 @@ def test_what_cannot_be_counted_is_said(engine: Engine, counters: CounterStore) 
 
 
 def test_what_is_over_is_swept_away(tmp_path: Path) -> None:
-    clock = [0.0]
+    clock = [BEGUN]
     with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: clock[0])) as counters:
-        old, new = REQUESTS._replace(expires=100), TOKENS._replace(expires=1000)
+        begun = int(BEGUN.timestamp())
+        old, new = REQUESTS._replace(expires=begun + 100), TOKENS._replace(expires=begun + 1000)
         counters.take([request(counter=old), request(counter=new)])
-        clock[0] = 101
+        clock[0] += timedelta(seconds=101)
         for _ in range(1_000):
             counters.take_now([request(counter=new)])
         assert counters.take_now([request(counter=new)]) is None
@@ -149,7 +151,7 @@ def test_what_is_over_is_swept_away(tmp_path: Path) -> None:
 
 
 def test_what_can_be_done_now_is_what_would_be_done(tmp_path: Path) -> None:
-    with closing(SQLiteCounterStore(tmp_path / "counted")) as counters:
+    with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: BEGUN)) as counters:
         assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
         counters.take([request(), tokens(10)])
         assert counters.take_now([request(most=2), tokens(5, most=11)]) == Taken((Tally(2), Tally(15, 15)))
@@ -162,16 +164,17 @@ def test_what_can_be_done_now_is_what_would_be_done(tmp_path: Path) -> None:
 
 def test_nobody_waits_for_another_process_on_the_event_loop(tmp_path: Path) -> None:
     path = tmp_path / "counted"
-    with closing(SQLiteCounterStore(path)) as counters, closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
         counters.take([request()])
-        other.execute("BEGIN IMMEDIATE")
-        assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
-        other.execute("ROLLBACK")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
+            other.execute("ROLLBACK")
         assert counters.take_now([request()]) == Taken((Tally(2),))
 
 
 def test_nothing_is_made_before_something_is_counted(tmp_path: Path) -> None:
-    SQLiteCounterStore(tmp_path / "counted").close()
+    SQLiteCounterStore(tmp_path / "counted", now=lambda: BEGUN).close()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -51,7 +51,7 @@ class Counters(SQLiteCounterStore):
     quick = False
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
+        super().__init__(path, now=lambda: NOON)
         self.takes = 0
         self.down = False
 

@@ -8,10 +8,10 @@ the counts of the last half a minute or so may be missing.
 import contextlib
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from weir.domain.errors import LedgerUnavailable
@@ -38,9 +38,9 @@ _KEPT_UP_EVERY = 1_000
 
 
 class SQLiteCounterStore:
-    """The file is opened, and made, when something is first counted. `now` gives Unix time."""
+    """The file is opened, and made, when something is first counted. `now` gives UTC instants, as for the windows."""
 
-    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], datetime]) -> None:
         self._path = path
         self._now = now
         self._lock = threading.Lock()
@@ -118,7 +118,7 @@ class SQLiteCounterStore:
             return
         self._until_kept_up = _KEPT_UP_EVERY
         with self._transaction("written") as connection:
-            connection.execute("DELETE FROM counters WHERE expires < ?", (int(self._now()),))
+            connection.execute("DELETE FROM counters WHERE expires < ?", (int(self._now().timestamp()),))
         try:
             with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:  # holds up nobody
                 beside.execute("PRAGMA wal_checkpoint(PASSIVE)")

@@ -100,7 +100,7 @@ class LimitPages:
 
     def _counters(self) -> "CounterStore":
         if self._opened is None:
-            self._opened = open_counters(self._runtime.settings, self._runtime.ledger)
+            self._opened = open_counters(self._runtime)
         return self._opened
 
 

@@ -235,13 +235,12 @@ def limits_in_force(runtime: Runtime) -> "Limits":
     recorder = Recorder(
         runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
     )
-    return Limits(
-        runtime.limits, open_counters(runtime.settings, runtime.ledger), recorder, now=runtime.now, clock=time.monotonic
-    )
+    return Limits(runtime.limits, open_counters(runtime), recorder, now=runtime.now, clock=time.monotonic)
 
 
-def open_counters(settings: Settings, ledger: Ledger) -> "CounterStore":
+def open_counters(runtime: Runtime) -> "CounterStore":
     """Of the engine that the ledger is on."""
+    settings, ledger = runtime.settings, runtime.ledger
     if settings.engine == "dynamodb":
         from weir.ledger.dynamodb import DynamoDBRecordStore
         from weir.ledger.dynamodb_counters import DynamoDBCounterStore
@@ -251,7 +250,7 @@ def open_counters(settings: Settings, ledger: Ledger) -> "CounterStore":
         return DynamoDBCounterStore(ledger.records.client, settings.table)
     from weir.ledger.sqlite_counters import SQLiteCounterStore
 
-    return SQLiteCounterStore(settings.data_dir / "limits.sqlite")
+    return SQLiteCounterStore(settings.data_dir / "limits.sqlite", now=runtime.now)
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":
