@@ -17,7 +17,7 @@ from weir.ledger import limit_rules
 from weir.ledger.configuration import Configurations
 from weir.ledger.limit_rules import LimitRules
 from weir.ledger.sqlite_config import SQLiteConfigStore
-from weir.services.limit_rules import MAX_AGE_S, LimitBook
+from weir.services.limit_rules import MAX_AGE_S, UNREAD_FOR_S, LimitBook
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANN = Subject("customer", "ann \N{SNOWMAN}")
@@ -181,9 +181,11 @@ def test_what_held_still_holds_when_the_ledger_refuses(process: Process, loop: a
 
 def test_what_was_never_read_is_not_known(process: Process, loop: asyncio.Runner) -> None:
     process.store.down = True
-    with pytest.raises(LedgerUnavailable):
-        loop.run(process.most())
-    process.store.down = False
+    for _ in range(3):
+        with pytest.raises(LedgerUnavailable):
+            loop.run(process.most())
+    assert process.store.reads == 1
+    process.store.down, process.seconds = False, UNREAD_FOR_S
     assert loop.run(process.most()) is None
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import math
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,9 @@ logger = logging.getLogger("weir.limits")
 
 MAX_AGE_S = 10.0
 """How long a change may take to hold in a process that did not make it."""
+
+UNREAD_FOR_S = 1.0
+"""For so long nobody asks a ledger that has refused, where nothing is known yet: an outage does not hold up calls."""
 
 _CACHED = 10_000
 
@@ -34,12 +38,15 @@ class LimitBook:
         self._known: dict[str, _Known] = {}
         self._reading: dict[str, asyncio.Future[Rules]] = {}
         self._edits = 0
+        self._unread_until = -math.inf
 
     async def rules(self, workspace: str) -> Rules:
         """When the ledger refuses, what held before still holds; raises LedgerUnavailable if nothing is known."""
         known = self._known.get(workspace)
         if known is not None and self._clock() < known.until:
             return known.rules
+        if known is None and self._clock() < self._unread_until:
+            raise LedgerUnavailable("The limits could not be read a moment ago.")
         reading = self._reading.get(workspace)
         if reading is None:
             reading = self._reading[workspace] = asyncio.ensure_future(self._read(workspace))
@@ -79,6 +86,7 @@ class LimitBook:
         except LedgerUnavailable:
             known = self._known.get(workspace)
             if known is None:
+                self._unread_until = self._clock() + UNREAD_FOR_S
                 raise
             logger.exception("limits not read", extra={"workspace": workspace})
             rules = known.rules
