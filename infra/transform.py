@@ -1,6 +1,7 @@
 """Print template.yaml as CloudFormation makes it of SAM's short form, as JSON.
 
-`.venv-aws/bin/python infra/transform.py`. It needs no credentials; code and layers are given as objects of a bucket.
+`.venv-aws/bin/python infra/transform.py [BUCKET]`. It needs no credentials; code and layers are given as objects of a
+bucket, each by its folder's name: completion.zip, shared.zip.
 """
 
 import json
@@ -19,16 +20,17 @@ class _ManagedPolicies:
         return {}
 
 
-def main() -> int:
+def main(bucket: str = "built") -> int:
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
-                resource["Properties"][name] = {"Bucket": "built", "Key": "built"}
+                folder = Path(resource["Properties"][name]).name
+                resource["Properties"][name] = {"Bucket": bucket, "Key": f"{folder}.zip"}
     sys.stdout.write(json.dumps(transform(template, {}, _ManagedPolicies()), indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))
