@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.cost.paths import Kept, measure
+from infra.cost.waiting import HOURS_A_MONTH, WAITS_S, memory_mb, waiting
 from tests.bench.report import aligned
 from tests.infra.template import load
 from weir.ledger.keys import INDEXES, Index
@@ -34,10 +35,36 @@ def main() -> int:
         "The text is infra/cost/sample.txt; another compresses better or worse by a unit or two.\n"
         f"Beside the writes: a million requests of the API are {api:.2f} USD, a GB kept a month {stored:.2f} USD.\n"
         "The time of Lambda is not in this, nor are reads, the archive and the projector.\n"
+    )
+    sys.stdout.write(_waits(prices))
+    sys.stdout.write(
         f"Idle, a month: {idle_bill(prices):.2f} USD.\n"
         f"Prices of {prices['date']}, with their sources in infra/prices.toml; nothing here was checked on real AWS.\n"
     )
     return 0
+
+
+def _waits(prices: Mapping[str, Any]) -> str:
+    """A completion waits for its model, and a function is paid for while it waits."""
+    memory = memory_mb(load(), "Completion")
+    found = [waiting(seconds, memory, prices) for seconds in WAITS_S]
+    servers = [server["name"] for server in prices["server"]]
+    rows = [("the model takes", "Lambda", "with the API", *servers)]
+    rows += [
+        (
+            f"{each.seconds} s",
+            f"{each.function:.2f}",
+            f"{each.call:.2f}",
+            *(f"{each.break_even[name] / 1e6:.2f} m ({each.per_second(name):.2f}/s)" for name in servers),
+        )
+        for each in found
+    ]
+    monthly = ", ".join(f"{server['name']} {server['usd_per_hour'] * HOURS_A_MONTH:.0f}" for server in prices["server"])
+    return (
+        f"\nOn Lambda the wait for the model is the main cost: USD a million completions at {memory} MB, and from how\n"
+        f"many a month on a server that runs all the time is cheaper. USD a month: {monthly}.\n"
+        f"What is written is the same for both, and not in this.\n{''.join(aligned(rows))}\n"
+    )
 
 
 def read_prices() -> dict[str, Any]:
