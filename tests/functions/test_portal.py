@@ -15,7 +15,7 @@ from functions.storage import app as storage
 from tests.functions.test_maitai import envelope
 from tests.functions.test_maitai_traps import COMPLETE, INIT, STORE, World
 from tests.functions.test_storage import DOCUMENTED
-from tests.runtime import INGEST_KEY, OTHER_KEY, READ_KEY, START, Caller, fixed_runtime
+from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, Caller, fixed_runtime
 from tests.upstream import Upstream, completion_reply
 
 BASE = "/api/v1/applications"
@@ -88,10 +88,10 @@ def test_applications_and_intents_are_made_and_read(world: World) -> None:
 def test_values_are_set_one_by_one_and_null_takes_them_away(world: World) -> None:
     shop(world.weir)
     for path in (f"{BASE}/1/config", f"{BASE}/1/intents/1/config"):
-        assert world.weir.put(path, json={"model": "m", "inference_location": "CLIENT", "own": [1]}).json() == {
-            "data": {"model": "m", "inference_location": 0, "own": [1]}
+        assert world.weir.put(path, json={"model": "m", "inference_location": "CLIENT", "stop": ["x"]}).json() == {
+            "data": {"model": "m", "inference_location": 0, "stop": ["x"]}
         }
-        edited = {"data": {"inference_location": 0, "own": [1], "temperature": 0.5}}
+        edited = {"data": {"inference_location": 0, "stop": ["x"], "temperature": 0.5}}
         assert world.weir.put(path, json={"model": None, "temperature": 0.5}).json() == edited
         assert world.weir.get(path).json() == edited
     assert world.weir.post(f"{BASE}/1/intents/1/config/reset").json() == {"data": {}}
@@ -144,10 +144,24 @@ def test_reading_and_editing_need_their_scopes_and_stay_in_their_workspace(world
     assert world.weir.with_key(OTHER_KEY).get(f"{BASE}/1").status_code == 404
 
 
-def test_keys_in_a_config_are_not_kept(world: World) -> None:
+@pytest.mark.parametrize(
+    ("config", "param"),
+    [
+        ({"metadata": {"api_key": "canary-in-a-config"}}, "metadata.api_key"),
+        ({"extra_body": {"headers": {"x-any": "canary-in-a-config"}}}, "extra_body.headers.x-any"),
+        ({"tools": [{"type": "mcp", "authorization": "canary-in-a-config"}]}, "tools[0].authorization"),
+        ({"system_prompt": f"The key is {KEY}."}, "system_prompt"),
+    ],
+)
+def test_a_config_that_holds_a_key_is_refused(world: World, config: Any, param: str) -> None:
     shop(world.weir)
-    answer = world.weir.put(f"{BASE}/1/config", json={"metadata": {"api_key": "canary-in-a-config"}})
-    assert answer.json()["data"] == {"metadata": {"api_key": "[erased]"}}
+    for path in (f"{BASE}/1/config", f"{BASE}/1/intents/1/config", "/api/v1/config"):
+        answer = world.weir.put(path, json=config)
+        said = f"'{param}' holds a key, or stands where keys stand; a configuration must not hold one."
+        error = answer.json()["error"]
+        assert (answer.status_code, error["message"], error["details"]) == (400, said, {"param": param})
+        assert world.weir.get(path).json() == {"data": {}}
+    assert world.weir.get("/api/v1/config/versions").json() == {"data": []}
 
 
 @pytest.mark.parametrize("path", [COMPLETE, "/v1/chat/completions", "/api/chat/completions"])
