@@ -17,7 +17,7 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines clean
+.PHONY: help dev test check format lock prices docs analytics build snapstart coldstart bench nightly corpus conformance cost engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
-	$(TOOLS)/bin/cfn-lint template.yaml infra/analytics.json
+	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
@@ -74,6 +74,9 @@ analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
 build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions
 	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
 	@$(TOOLS)/bin/python infra/pack.py
+
+snapstart: $(TOOLS)/.installed ## turn SnapStart on in what is built; before each deploy that is to have it
+	@$(TOOLS)/bin/python infra/snapstart.py
 
 coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
 	@$(BIN)/python -m infra.coldstart

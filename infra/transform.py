@@ -1,6 +1,7 @@
 """Print template.yaml as CloudFormation makes it of SAM's short form, as JSON.
 
 `.venv-aws/bin/python infra/transform.py`. It needs no credentials; code and layers are given as objects of a bucket.
+Another template may be named, such as the built one: `infra/transform.py .aws-sam/build/template.yaml`.
 """
 
 import json
@@ -21,7 +22,8 @@ class _ManagedPolicies:
 
 def main() -> int:
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    named = Path(sys.argv[1]) if len(sys.argv) > 1 else TEMPLATE
+    template = yaml_parse(named.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
