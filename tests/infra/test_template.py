@@ -1,6 +1,7 @@
 """Facts about template.yaml that a lint does not know."""
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -228,6 +229,12 @@ def test_the_table_has_an_index_for_each_that_may_be_written() -> None:
     indexes = template.table_definition()["GlobalSecondaryIndexes"]
     assert {index["IndexName"] for index in indexes} == INDEXES
     assert [index["KeySchema"][0]["AttributeName"] for index in indexes] == [index["IndexName"] for index in indexes]
+
+
+def test_every_parameter_is_explained_in_the_documentation() -> None:
+    table = (template.ROOT / "docs" / "aws.md").read_text(encoding="utf-8").partition("## Options")[2]
+    first = " ".join(line.split("|")[1] for line in table.partition("\n### ")[0].splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", first)) == set(template.load()["Parameters"])
 
 
 def test_no_path_belongs_to_two_functions() -> None:
