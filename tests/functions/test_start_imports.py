@@ -64,3 +64,4 @@ def test_a_function_imports_nothing_that_it_may_not_need(function: str) -> None:
     assert modules & (SDKS | SERVERS | LATE) == set()
     assert {name for name in modules if name.startswith("weir.protocols.")} <= OUR_OWN_FORM | PROVIDERS[function]
     assert ("httpx" in modules) == (function == "completion")
+    assert {name for name in modules if name.startswith("botocore.docs")} <= {"botocore.docs.utils"}
