@@ -84,7 +84,7 @@ def test_of_edits_at_once_none_is_lost(engine: Engine) -> None:
 def test_limits_and_other_configuration_share_an_engine(engine: Engine) -> None:
     configurations = Configurations(engine.configuration())
     add(LimitRules(configurations.store))
-    assert (configurations.all("main"), configurations.groups("main")) == ((), ())
+    assert configurations.snapshot("main").trees == ()
 
 
 def test_there_is_an_end_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

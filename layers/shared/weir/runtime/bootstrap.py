@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from weir.ledger.counters import CounterStore
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
+    from weir.services.configure import Configure
     from weir.services.embed import Embedder
     from weir.services.limits import Limits
     from weir.services.offered_models import OfferedModels
@@ -117,8 +118,15 @@ def open_key_store(settings: Settings) -> KeyStore:
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
 
 
+def open_configure(settings: Settings) -> "Configure":
+    """By itself, as well."""
+    from weir.services.configure import Configure
+
+    configurations = Configurations(open_config_store(settings))
+    return Configure(configurations, Defaults(configurations, now=now, clock=time.monotonic), now=now)
+
+
 def open_config_store(settings: Settings) -> ConfigStore:
-    """By itself, for who needs nothing else of the engine."""
     if settings.engine == "dynamodb":
         if settings.table is None:
             raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
