@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import httpx
 
 from tests.bench.load import Question, percentile, put_load
 from tests.bench.loops import run
-from tests.bench.machine import cores, data_folder, on_core
+from tests.bench.machine import cores, cpu_ms, data_folder, on_core
 from tests.bench.provider import served
 from tests.bench.report import aligned
 from tests.weir_process import WeirProcess
@@ -81,11 +82,10 @@ def main() -> int:
         sys.stderr.write(f"control, ledger {place} …\n")
         with folder() as data_dir, on_core(cores()[1]), served() as provider_url:
             found[place] = _measure(data_dir, provider_url, options.seconds)
-    rows = [("added to a call, p50 ms", *found)]
+    rows = [("a call, p50 ms", *(each for place in found for each in (place, "CPU ms")))]
     for way in WAYS:
-        rows.append(
-            (way, *(f"{figures[way]['p50_ms']:.2f} (+{figures[way]['added_ms']:.2f})" for figures in found.values()))
-        )
+        cells = [_cells(figures[way]) for figures in found.values()]
+        rows.append((way, *(cell for pair in cells for cell in pair)))
     sys.stdout.write("".join(aligned(rows)))
     most = max(figures[way]["added_ms"] for figures in found.values() for way in WAYS)
     verdict = "met" if most <= TARGET_MS else "MISSED"
@@ -93,6 +93,14 @@ def main() -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _cells(figures: Mapping[str, Any]) -> tuple[str, str]:
+    """What it took, and how much of that is added."""
+    return (
+        f"{figures['p50_ms']:.2f} ({figures['added_ms']:+.2f})",
+        f"{figures['cpu_ms']:.2f} ({figures['added_cpu_ms']:+.2f})",
+    )
 
 
 def _options() -> argparse.Namespace:
@@ -114,26 +122,41 @@ def _measure(data_dir: Path, provider_url: str, seconds: float) -> dict[str, Any
         weir = WeirProcess(data_dir, environ)
     with weir:
         questions = {way: _question(weir, way, setup) for way, setup in WAYS.items()}
-        times = run(_take_turns(questions, seconds))
+        asked = run(_take_turns(weir.pid, questions, seconds))
         weir.stop()
-    p50 = {way: percentile(sorted(ms), 0.5) for way, ms in times.items()}
+    p50 = {way: percentile(sorted(calls.whole_ms), 0.5) for way, calls in asked.items()}
+    cpu = {way: calls.cpu_ms / len(calls.whole_ms) for way, calls in asked.items()}
     return {
-        way: {"p50_ms": round(p50[way], 3), "added_ms": round(p50[way] - p50["without"], 3), "calls": len(times[way])}
+        way: {
+            "p50_ms": round(p50[way], 3),
+            "added_ms": round(p50[way] - p50["without"], 3),
+            "cpu_ms": round(cpu[way], 3),
+            "added_cpu_ms": round(cpu[way] - cpu["without"], 3),
+            "calls": len(asked[way].whole_ms),
+        }
         for way in WAYS
     }
 
 
-async def _take_turns(questions: Mapping[str, Question], seconds: float) -> Mapping[str, list[float]]:
-    times: dict[str, list[float]] = {way: [] for way in questions}
+@dataclass(slots=True)
+class _Calls:
+    whole_ms: list[float] = field(default_factory=list)
+    cpu_ms: float = 0.0
+
+
+async def _take_turns(pid: int, questions: Mapping[str, Question], seconds: float) -> Mapping[str, _Calls]:
+    asked = {way: _Calls() for way in questions}
     for question in questions.values():
         await put_load(question, connections=1, seconds=0.5)
     for _ in range(round(seconds / _TURN_S)):
         for way, question in questions.items():
+            before = cpu_ms(pid)
             load = await put_load(question, connections=1, seconds=_TURN_S)
+            asked[way].cpu_ms += cpu_ms(pid) - before
             if load.refused:
                 raise RuntimeError(f"{load.refused} calls were refused: {way}")
-            times[way] += load.whole_ms
-    return times
+            asked[way].whole_ms += load.whole_ms
+    return asked
 
 
 def _question(weir: WeirProcess, way: str, setup: Setup) -> Question:

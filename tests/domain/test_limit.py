@@ -21,6 +21,7 @@ from weir.domain.limit import (
     Window,
     amount,
     estimate,
+    minute_of,
     units,
     window_of,
 )
@@ -83,7 +84,7 @@ def test_requests_are_taken_from_first() -> None:
     ],
 )
 def test_windows_are_those_of_the_clock_in_utc(measure: Measure, at: datetime, window: Window) -> None:
-    assert window_of(measure, at) == window
+    assert window_of(measure, minute_of(at)) == window
 
 
 def test_spend_is_counted_in_trillionths() -> None:

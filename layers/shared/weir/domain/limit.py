@@ -135,13 +135,13 @@ class Window(NamedTuple):
     ends: datetime
 
 
-def window_of(measure: Measure, at: datetime) -> Window:
-    """`at` is UTC."""
-    return _window(measure, at.replace(second=0, microsecond=0))
+def minute_of(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 @lru_cache(maxsize=64)
-def _window(measure: Measure, minute: datetime) -> Window:
+def window_of(measure: Measure, minute: datetime) -> Window:
+    """The one that a minute of UTC is in."""
     match measure:
         case "requests_per_minute" | "tokens_per_minute":
             return Window(f"{minute:%Y%m%d%H%M}", minute + timedelta(minutes=1))

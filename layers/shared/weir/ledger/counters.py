@@ -86,7 +86,12 @@ class CounterStore(Protocol):
 
 
 def counter_of(workspace: str, subject: Subject, measure: Measure, window: str, ends: datetime) -> Counter:
-    return Counter(workspace, _digest(subject), measure, window, int((ends + _KEPT).timestamp()))
+    return Counter(workspace, _digest(subject), measure, window, _expiry(ends))
+
+
+@lru_cache(maxsize=64)
+def _expiry(ends: datetime) -> int:
+    return int((ends + _KEPT).timestamp())
 
 
 @lru_cache(maxsize=10_000)

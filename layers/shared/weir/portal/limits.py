@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.errors import RequestInvalid
-from weir.domain.limit import EACH, Limit, Subject, window_of
+from weir.domain.limit import EACH, Limit, Subject, minute_of, window_of
 from weir.http.chat_request import validated
 from weir.http.limits import (
     LimitBody,
@@ -85,7 +85,7 @@ class LimitPages:
         only(request, ("tenant", "name", "application"))
         workspace, limit = self._workspace(request), await self._one(request)
         subject = _named(request, limit)
-        window = window_of(limit.measure, self._runtime.now())
+        window = window_of(limit.measure, minute_of(self._runtime.now()))
         from weir.ledger.counters import counter_of
 
         counter = counter_of(workspace, subject, limit.measure, *window)

@@ -19,6 +19,7 @@ from weir.domain.limit import (
     estimate,
     is_spend,
     kind_of,
+    minute_of,
     units,
     used_by,
     window_of,
@@ -144,7 +145,7 @@ class Limits:
         if error is None or admission.counter is None:
             return False
         counter = admission.counter._replace(window="", expires=0)
-        minute = attempt.accepted_at.replace(second=0, microsecond=0)
+        minute = minute_of(attempt.accepted_at)
         seen = self._refusals.get(counter, _Refusals(minute, 0, 0))
         recorded = seen.recorded if seen.minute == minute else 0
         if recorded >= RECORDED_A_MINUTE:
@@ -181,7 +182,8 @@ class Limits:
         until = self._clock() + LONGEST_WAIT_S
         try:
             while True:
-                shares = [_share(ask, *each, need, at) for each, need in zip(holding, needs, strict=True)]
+                minute = minute_of(at)
+                shares = [_share(ask, *each, need, minute) for each, need in zip(holding, needs, strict=True)]
                 if (full := self._known_to_be_full(shares, at)) is not None:
                     return full
                 admission, may_free = await self._try(shares, place, at)
@@ -241,8 +243,8 @@ def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetim
     return [needs[kind_of(limit.measure)] for limit, _ in holding]
 
 
-def _share(ask: Ask[Call], limit: Limit, subject: Subject, need: int, at: datetime) -> Share:
-    window = window_of(limit.measure, at)
+def _share(ask: Ask[Call], limit: Limit, subject: Subject, need: int, minute: datetime) -> Share:
+    window = window_of(limit.measure, minute)
     counter = counter_of(ask.workspace, subject, limit.measure, *window)
     return Share(limit, Take(counter, need, limit.measure != "requests_per_minute", limit.units), window.ends)
 
