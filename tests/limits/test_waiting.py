@@ -21,7 +21,7 @@ from weir.runtime.bootstrap import Runtime
 from weir.services import limit_lines
 from weir.services import limits as limits_module
 from weir.services.attempt import Ask, Attempt, Recorder
-from weir.services.limits import FULL_FOR_S, NOT_ENFORCED, OUT_OF_REACH_S, Admission, Limits
+from weir.services.limits import FULL_FOR_S, LONGEST_WAIT_S, NOT_ENFORCED, OUT_OF_REACH_S, Admission, Limits
 
 NOON = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
 ANN = Subject("customer", "ann")
@@ -46,9 +46,10 @@ DONE = Record(
 
 
 class Counters(SQLiteCounterStore):
-    """Counts takes; refuses everything while `down`. In a thread, as on a network, unless it is `quick`."""
+    """Counts takes; refuses everything while `down`. In a thread, as on a network."""
 
-    quick = False
+    quick_to_settle = False
+    after_take: Callable[[], object] | None = None
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, now=lambda: NOON)
@@ -58,15 +59,16 @@ class Counters(SQLiteCounterStore):
     def take(self, takes: Sequence[Take]) -> Taken:
         self.takes += 1
         self._check()
-        return super().take(takes)
-
-    def take_now(self, takes: Sequence[Take]) -> Taken | None:
-        taken = super().take_now(takes) if self.quick else None
-        self.takes += taken is not None
+        taken = super().take(takes)
+        if self.after_take is not None:
+            self.after_take()
         return taken
 
+    def take_now(self, takes: Sequence[Take]) -> Taken | None:
+        return None
+
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
-        return self.quick and super().settle_now(settlements)
+        return self.quick_to_settle and super().settle_now(settlements)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self._check()
@@ -133,7 +135,7 @@ Scenario = Callable[[World], Awaitable[None]]
 
 def run(world: World, scenario: Scenario) -> None:
     async def ran() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(0.8 * LONGEST_WAIT_S):  # who waits is woken, and does not wake by itself
             await scenario(world)
 
     asyncio.run(ran())
@@ -177,11 +179,23 @@ def test_all_that_wait_go_as_far_as_there_is_room_in_their_order(world: World) -
 
 def test_one_settlement_may_make_room_for_many(world: World) -> None:
     async def scenario(world: World) -> None:
-        await world.limit(250)
-        running = [await world.admit() for _ in range(3)]
+        await world.limit(500)
+        large = Attempt("large", replace(ASK, call=replace(ASK.call, max_tokens=1000)), world.now, 0.0)
+        first = await world.admit(attempt=large)
         waiting = [await world.waits() for _ in range(3)]
-        await asyncio.gather(*map(settle, running))
+        await settle(first)
         assert [refused_for(await call) for call in waiting] == [None] * 3
+
+    run(world, scenario)
+
+
+def test_what_settles_while_a_call_is_being_refused_is_not_missed(world: World) -> None:
+    async def scenario(world: World) -> None:
+        await world.limit(50)
+        first = await world.admit()
+        loop, world.counters.quick_to_settle = asyncio.get_running_loop(), True
+        world.counters.after_take = lambda: loop.call_soon_threadsafe(first.settle, DONE)
+        assert refused_for(await world.admit()) is None
 
     run(world, scenario)
 
