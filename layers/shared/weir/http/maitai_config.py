@@ -10,7 +10,8 @@ from weir.domain.completion import NOTHING
 from weir.domain.configuration import Application, Intent, IntentGroup, effective
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import milliseconds
-from weir.http.chat_request import NAME_LIMIT, ChatParams, Name, check_metadata
+from weir.http.chat_request import NAME_LIMIT, ChatParams, check_metadata
+from weir.http.routing import RoutingBody
 
 _SIZE_LIMIT = 100_000
 """Bytes of a config: with an application's and an intent's, a call reads two of them."""
@@ -44,14 +45,6 @@ _UNNAMED = {
 """Config members that are parameters OpenAI does not have, and the names of those."""
 
 
-class FallbackBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
-
-    model: Name | None = None
-    strategy: str | None = None
-    timeout: Annotated[float, Field(ge=0)] | None = None
-
-
 class ReasoningBody(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
@@ -59,7 +52,7 @@ class ReasoningBody(BaseModel):
     summary: StrictBool | None = None
 
 
-class ConfigBody(BaseModel):
+class ConfigBody(RoutingBody):
     """Changes to a config: null takes a value away, what is absent stays. Members without a name here are kept."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
@@ -81,15 +74,12 @@ class ConfigBody(BaseModel):
     top_k: int | None = None
     min_p: float | None = None
     repetition_penalty: float | None = None
-    timeout: Annotated[float, Field(ge=0)] | None = None
     context_retrieval_enabled: StrictBool | None = None
-    fallback_model: str | None = None
     intent_stability: str | None = None
     safe_mode: StrictBool | None = None
     feedback: list[str] | None = None
     generating_sentinels: StrictBool | None = None
     sentinel_regeneration_enabled: StrictBool | None = None
-    fallback_config: FallbackBody | None = None
     extract_request_metadata: StrictBool | None = None
     metadata: dict[str, Any] | None = None
     system_prompt: str | None = None
