@@ -46,7 +46,9 @@ PARAMS: Mapping[str, Any] = {
     "fallback_models": ["openai/other"],
     "cache_enabled": True,
     "cache_ttl": 60,
-    "load_balance_models": [{"model": "openai/proxied", "weight": 1, "credentials": {"api_key": "canary-balanced-key"}}],
+    "load_balance_models": [
+        {"model": "openai/proxied", "weight": 1, "credentials": {"api_key": "canary-balanced-key"}}
+    ],
     "retry_params": {"num_retries": 3, "retry_enabled": True},
 }
 LOGGED: Mapping[str, Any] = {

@@ -1,11 +1,12 @@
 """A call while it runs, and how it becomes a record, whichever way it ends."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
@@ -37,6 +38,9 @@ logger = logging.getLogger("weir.complete")
 
 _FAILURE_LENGTH = 500
 """Characters of an error message that a record keeps; the provider's whole answer is in the payload."""
+
+_SETTLING_S = 0.05
+"""What a record waits at most for the requests to end that its call's answer has overtaken."""
 
 CALLER_GONE = 499
 """The status of a call whose caller hung up; no HTTP standard has one, this number is in wide use."""
@@ -82,7 +86,8 @@ class Attempt(Generic[Call]):
     """What is known of a call while it runs; becomes its Record.
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any. `tries`
-    are the requests that a routed call took, `answering` the one whose answer is the call's.
+    are the requests that a routed call took, `answering` the one whose answer is the call's, and `overtaken` are done
+    when the others have ended.
     """
 
     id: str
@@ -97,6 +102,7 @@ class Attempt(Generic[Call]):
     replaces: str | None = None
     tries: Sequence[Try] = ()
     answering: Try | None = None
+    overtaken: Sequence[asyncio.Task[Any]] = ()
     fallback_reason: str | None = None
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
@@ -120,9 +126,13 @@ class Attempt(Generic[Call]):
         elif isinstance(tried.error, ProviderError):
             self.provider = tried.error.provider
 
-    def end(self, outcome: AttemptOutcome, error: ProviderError | None = None) -> None:
+    async def end(self, outcome: AttemptOutcome, latency_ms: float, error: ProviderError | None = None) -> None:
+        """Waits for the requests that were overtaken to have ended, too, which they do at once."""
+        self.latency_ms = latency_ms
         if self.answering is not None:
-            self.answering.end(outcome, self.latency_ms or 0, error)
+            self.answering.end(outcome, latency_ms, error)
+        if self.overtaken:
+            await asyncio.wait(self.overtaken, timeout=_SETTLING_S)
 
     def attempts(self, answered: "Answered | None") -> tuple[ProviderAttempt, ...]:
         """What the record says of the requests, where there were several."""
@@ -189,8 +199,7 @@ class Recorder:
 
     async def keep(self, attempt: Attempt[Call], answered: Answered) -> tuple[Record, bool]:
         """The record, and whether it is durable now."""
-        attempt.latency_ms = self.elapsed_ms(attempt)
-        attempt.end("answered")
+        await attempt.end("answered", self.elapsed_ms(attempt))
         record = _record(attempt, answered)
         return record, await self._put(attempt, record, answered.body)
 
@@ -198,8 +207,7 @@ class Recorder:
         self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
-        attempt.latency_ms = self.elapsed_ms(attempt)
-        attempt.end("failed", exc)
+        await attempt.end("failed", self.elapsed_ms(attempt), exc)
         shown = self._without_secrets(exc, attempt.ask)
         failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
         record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
@@ -207,8 +215,7 @@ class Recorder:
         return shown
 
     async def keep_abandoned(self, attempt: Attempt[Call], partial: Answered | None) -> None:
-        attempt.latency_ms = self.elapsed_ms(attempt)
-        attempt.end("cancelled")
+        await attempt.end("cancelled", self.elapsed_ms(attempt))
         failure = Failure("CallerGone", "The caller hung up before the answer was complete.")
         record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
         await self._put(attempt, record, partial.body if partial is not None else None)

@@ -78,7 +78,6 @@ class Completions:
         try:
             if (routing := attempt.ask.routing or self._rule) is not None:
                 completion = await self.router.complete(attempt, routing)
-                await self.router.settle()
             else:
                 target = attempt.aim(self._registry.resolve)
                 ask = attempt.ask

@@ -33,9 +33,6 @@ from weir.services.tries import Try, fallback_reason
 HUNG_S = 10.0
 """A call's own deadline that is shorter says more of the call than of a provider that exceeds it."""
 
-_SETTLING_S = 0.05
-"""What an answer waits at most for those that it overtook to have ended."""
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -71,7 +68,7 @@ class Router:
         self.registry, self.client, self.circuits = registry, client, circuits
         self.elapsed_ms, self.defaults = elapsed_ms, defaults
         self.pause, self.chance, self.now = pause, chance, now
-        self._losing: set[asyncio.Task[Any]] = set()
+        self._ending: set[asyncio.Task[Any]] = set()
 
     async def complete(self, attempt: Attempt[ChatCall], routing: Routing) -> Completion:
         """A whole answer. Raises as the first model's request did when there is none; `attempt` then is that one's."""
@@ -109,27 +106,23 @@ class Router:
 
         return await _Run(self, attempt, routing, ask, Opened.aclose).answer()
 
-    async def settle(self) -> None:
-        """Give what was overtaken the moment that it takes to end."""
-        if self._losing:
-            await asyncio.wait(self._losing, timeout=_SETTLING_S)
-
-    def let_go(self, task: asyncio.Task[Found], drop: Callable[[Found], Coroutine[Any, Any, None]]) -> None:
-        """End what nobody waits for any more, and look at how it ended, which asyncio wants to be done."""
+    def let_go(
+        self, task: asyncio.Task[Found], drop: Callable[[Found], Coroutine[Any, Any, None]]
+    ) -> asyncio.Task[Any]:
+        """End what nobody waits for any more. Gives what is done when it has ended."""
+        ending: asyncio.Task[Any] = task
         if not task.done():
             task.cancel()
-            self._remember(task)
         elif not task.cancelled() and task.exception() is None:
-            self._remember(asyncio.create_task(drop(task.result())))
-
-    def _remember(self, task: asyncio.Task[Any]) -> None:
-        self._losing.add(task)
-        task.add_done_callback(self._forget)
+            ending = asyncio.create_task(drop(task.result()))
+        self._ending.add(ending)
+        ending.add_done_callback(self._forget)
+        return ending
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._losing.discard(task)
+        self._ending.discard(task)
         if not task.cancelled():
-            task.exception()
+            task.exception()  # asyncio wants to be asked
 
 
 class _Run(Generic[Result]):
@@ -211,9 +204,7 @@ class _Run(Generic[Result]):
                 won = next((task for task in over if not task.cancelled() and task.exception() is None), None)
             return won.result() if won is not None else None
         finally:
-            for task in racing:
-                if task is not won:
-                    self._router.let_go(task, self._overtaken)
+            self._attempt.overtaken = [self._router.let_go(task, self._overtaken) for task in racing if task is not won]
 
     async def _overtaken(self, found: tuple[Try, Result]) -> None:
         tried, result = found
