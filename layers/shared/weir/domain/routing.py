@@ -4,7 +4,7 @@ A model is named here as callers name it, `provider/model`. Durations are second
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 Strategy = Literal["reactive", "timeout", "first_response"]
@@ -122,10 +122,6 @@ def pause_s(retries: Retries, done: int, wanted_s: float | None, chance: float) 
     own = min(retries.first_pause_s * 2**done, max(_STEEPEST_S, retries.first_pause_s)) * (0.5 + chance / 2)
     pause = max(own, wanted_s or 0)
     return pause if pause <= LONGEST_PAUSE_S else None
-
-
-def without_fallbacks(routing: Routing) -> Routing:
-    return replace(routing, strategy="reactive", fallbacks=(), wait_s=None)
 
 
 def _said(own: float | None, other: float | None) -> float | None:
