@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -515,6 +515,34 @@ def test_what_is_known_of_a_losers_cost_is_in_the_cost_of_the_call(world: World)
         None,
         Decimal("0.75"),
     )
+
+
+class Watched(httpx.AsyncByteStream):
+    """A stream that is all there at once, and knows whether it was closed."""
+
+    def __init__(self, text: str) -> None:
+        self.pieces, self.closed = events(text), False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def test_of_two_streams_that_begin_in_the_same_moment_one_is_closed_unheard(world: World) -> None:
+    streams = {"first": Watched("one"), "second": Watched("other")}
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=streams[json.loads(request.content)["model"]], headers=SSE_TYPE)
+
+    routing = Routing(strategy="first_response", fallbacks=(SECOND,))
+    told = world.run(lambda service: world.call(service, routing, "stream"), answers=answers)
+
+    assert told.heard == "one"
+    assert [(each.model, each.outcome) for each in told.attempts] == [(FIRST, "answered"), (SECOND, "cancelled")]
+    assert [stream.closed for stream in streams.values()] == [True, True]
 
 
 def test_a_caller_who_hangs_up_while_two_are_asked_cuts_both_off(world: World) -> None:
