@@ -99,9 +99,12 @@ CONFIGURED = Routing(
     ("said", "differs"),
     [
         ({}, {}),
-        ({"fallback_models": ["c"]}, {"fallbacks": ("c",)}),
-        ({"fallback_config": {"strategy": "reactive"}}, {"strategy": "reactive", "wait_s": None}),
-        ({"fallback_config": {"model": "c", "timeout": 2}}, {"fallbacks": ("c",), "wait_s": 2}),
+        ({"fallback_models": ["c"]}, {"fallbacks": ("c",), "strategy": "reactive", "wait_s": None}),
+        ({"fallback_config": {"model": None, "strategy": "reactive", "timeout": 0}}, {}),
+        (
+            {"fallback_config": {"model": "c", "strategy": "timeout", "timeout": 2}},
+            {"fallbacks": ("c",), "wait_s": 2},
+        ),
         ({"retry_params": {"retry_enabled": False}}, {"retries": Retries(0)}),
         ({"load_balance_models": [{"model": "c"}]}, {"shares": (Share("c", 1),)}),
         ({"timeout": 0}, {"deadlines": Deadlines(first_token_s=9, total_s=0)}),
@@ -131,16 +134,16 @@ def test_a_configuration_that_cannot_be_read_does_not_refuse_the_call() -> None:
     assert "retry_params" in warnings[0]
 
 
-def test_a_configured_wait_without_a_time_is_none() -> None:
-    routing, warnings = to_routing({}, {"fallback_config": {"model": "b", "strategy": "timeout"}})
-    assert routing == Routing(fallbacks=("b",))
-    assert "fallback_config.timeout" in warnings[0]
-
-
 def test_a_configuration_holds_every_parameter_in_its_own_form() -> None:
     assert to_changes(validated(ConfigBody, CONFIG)) == CONFIG
-    with pytest.raises(RequestInvalid, match="strategy"):
-        validated(ConfigBody, {"fallback_config": {"strategy": "never"}})
+    for wrong in (
+        {"fallback_config": {"strategy": "never"}},
+        {"fallback_config": {"strategy": "timeout"}},
+        {"retry_params": {"num_retries": 3, "often": True}},
+        {"load_balance_models": [{"model": "a", "credentials": {"api_key": "canary-key"}}]},
+    ):
+        with pytest.raises(RequestInvalid, match=next(iter(wrong))):
+            validated(ConfigBody, wrong)
 
 
 def test_no_provider_gets_any_of_them() -> None:

@@ -16,6 +16,7 @@ from weir.http.chat_request import NAME_LIMIT, Whole, validated
 
 FALLBACKS_LIMIT = 10
 RETRIES_LIMIT = 10
+SHARES_LIMIT = 100
 
 ROUTING_PARAMETERS = frozenset(
     {
@@ -44,6 +45,13 @@ class FallbackBody(BaseModel):
     model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
     strategy: Strategy | None = None
     timeout: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _waits(self) -> Self:
+        if self.strategy == "timeout" and not self.timeout:
+            param = "fallback_config.timeout"
+            raise RequestInvalid(f"'{param}' must be above 0 for the strategy 'timeout'.", param=param)
+        return self
 
 
 class RetryBody(BaseModel):
@@ -74,7 +82,7 @@ class RoutingBody(BaseModel):
     fallback_model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
     fallback_models: Annotated[list[Model], Field(max_length=FALLBACKS_LIMIT)] | None = None
     retry_params: RetryBody | None = None
-    load_balance_models: Annotated[list[ShareBody], Field(max_length=100)] | None = None
+    load_balance_models: Annotated[list[ShareBody], Field(max_length=SHARES_LIMIT)] | None = None
     connect_timeout: Seconds | None = None
     first_token_timeout: Seconds | None = None
     between_tokens_timeout: Seconds | None = None
@@ -95,16 +103,6 @@ class RoutingBody(BaseModel):
         )
 
 
-class _RequestBody(RoutingBody):
-    @model_validator(mode="after")
-    def _waits(self) -> Self:
-        asked = self.fallback_config
-        if asked is not None and asked.strategy == "timeout" and not asked.timeout:
-            param = "fallback_config.timeout"
-            raise RequestInvalid(f"'{param}' must be above 0 for the strategy 'timeout'.", param=param)
-        return self
-
-
 _UNSAID = RoutingBody.model_construct()
 
 
@@ -113,28 +111,27 @@ def to_routing(
 ) -> tuple[Routing | None, tuple[str, ...]]:
     """What holds for a call, and what its record is to be warned of; None where it is one request to one model.
 
-    `said` are the call's own parameters, which go before those of `config`, each of them by itself; `no_fallbacks`
-    goes before both. Raises RequestInvalid that names the wrong one of the call's. A wrong one of the configuration's
-    is not the caller's fault: the call is made without what is configured.
+    `said` are the call's own parameters, which go before those of `config`, each by itself and whole: those that name
+    fallbacks count as one. `no_fallbacks` goes before both. Raises RequestInvalid that names the wrong one of the
+    call's. A wrong one of the configuration's is not the caller's fault: the call is made without what is configured.
     """
     warnings: tuple[str, ...] = ()
     body, rule = _UNSAID, _UNSAID
     if own := _named(said):
-        body = validated(_RequestBody, own)
+        body = validated(RoutingBody, own)
     if configured := _named(config):
         try:
             rule = validated(RoutingBody, configured)
         except RequestInvalid as exc:
             warnings = (f"the configured routing was left aside: {exc}",)
-    asked, set_ = body.fallback_config or FallbackBody(), rule.fallback_config or FallbackBody()
-    fallbacks = () if no_fallbacks else body.fallbacks or rule.fallbacks
-    strategy, wait_s = asked.strategy or set_.strategy or "reactive", asked.timeout or set_.timeout or None
-    if strategy == "timeout" and wait_s is None:
-        strategy, warnings = "reactive", (*warnings, "the strategy 'timeout' has no fallback_config.timeout: reactive")
+    group = body if body.fallbacks else rule
+    how = group.fallback_config or FallbackBody()
+    fallbacks = () if no_fallbacks else group.fallbacks
+    strategy: Strategy = (how.strategy or "reactive") if fallbacks else "reactive"
     routing = Routing(
-        strategy=strategy if fallbacks else "reactive",
+        strategy=strategy,
         fallbacks=fallbacks,
-        wait_s=wait_s if fallbacks and strategy == "timeout" else None,
+        wait_s=how.timeout if strategy == "timeout" else None,
         retries=_retries(body.retry_params or rule.retry_params),
         shares=_shares(body) or _shares(rule),
         deadlines=body.deadlines.over(_above_zero(rule.deadlines)),

@@ -80,6 +80,9 @@ class Settings(BaseModel):
     total_timeout_s: Annotated[float | None, Field(gt=0)] = Field(
         default=None, description="what a call may take, with all of its attempts"
     )
+    heartbeat_s: Annotated[float, Field(ge=0)] = Field(
+        default=15, description="silence of a stream after which its caller is told that it goes on; 0: never"
+    )
     body_limit: Annotated[int, Field(gt=0)] = Field(
         default=6_000_000, description="bytes of a request body; Lambda takes 6 MB"
     )
