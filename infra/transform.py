@@ -1,7 +1,6 @@
 """Print template.yaml as CloudFormation makes it of SAM's short form, as JSON.
 
-`.venv-aws/bin/python infra/transform.py [BUCKET]`. It needs no credentials; code and layers are given as objects of a
-bucket, each by its folder's name: completion.zip, shared.zip.
+`.venv-aws/bin/python infra/transform.py`. It needs no credentials; code and layers are given as objects of a bucket.
 """
 
 import json
@@ -20,17 +19,17 @@ class _ManagedPolicies:
         return {}
 
 
-def main(bucket: str = "built") -> int:
+def main() -> int:
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
-                folder = Path(resource["Properties"][name]).name
-                resource["Properties"][name] = {"Bucket": bucket, "Key": f"{folder}.zip"}
+                folder = Path(resource["Properties"][name]).stem
+                resource["Properties"][name] = {"Bucket": "built", "Key": f"{folder}.zip"}
     sys.stdout.write(json.dumps(transform(template, {}, _ManagedPolicies()), indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main())
