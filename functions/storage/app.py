@@ -25,6 +25,7 @@ from weir.http.maitai_store import StoreBody, TimingMetrics, renamed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.services.configure import Configure
+from weir.services.refusals import Refusals
 from weir.services.store import Sender, Store, Stored
 from weir.services.timing import Timings
 
@@ -39,6 +40,7 @@ class Storage:
         self._store = Store(runtime.ledger, runtime.defaults, now=runtime.now, new_id=runtime.new_id)
         self._timings = Timings(runtime.ledger)
         self._configure = Configure(runtime.configurations, runtime.defaults, now=runtime.now)
+        self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
         self._client_errors = 0
 
     async def put_response(self, request: Request) -> Response:
@@ -91,7 +93,8 @@ class Storage:
 
     async def _take(self, request: Request) -> Intake:
         runtime = self._runtime
-        intake = await take(request, runtime.keyring, "ingest", runtime.secrets, runtime.settings.body_limit)
+        taking = take(request, runtime.keyring, "ingest", runtime.secrets, runtime.settings.body_limit)
+        intake = await self._refusals.noting(taking, request, "storage")
         return replace(intake, body=renamed(intake.body))
 
 

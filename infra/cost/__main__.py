@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.cost.idle import OPTIONS, idle_bill
 from infra.cost.paths import Kept, measure
 from infra.cost.waiting import HOURS_A_MONTH, WAITS_S, memory_mb, waiting
 from tests.bench.report import aligned
@@ -29,6 +30,7 @@ def main() -> int:
         found = measure(SIZES, indexes)
         rows = [_HEADINGS, *(_row(name, size, kept, prices) for (name, size), kept in found.items())]
         sys.stdout.write(f"Indexes: {variant}\n{''.join(aligned(rows))}\n")
+    idle = ", ".join(f"{name} {idle_bill(prices, given):.2f} USD" for name, given in OPTIONS.items())
     api, stored = prices["api_request"]["usd_per_million"], prices["stored"]["usd_per_gb_month"]
     sys.stdout.write(
         "Sizes are bytes of a call's JSON and of its packed form; the other columns are write units of DynamoDB.\n"
@@ -38,7 +40,7 @@ def main() -> int:
     )
     sys.stdout.write(_waits(prices))
     sys.stdout.write(
-        f"Idle, a month: {idle_bill(prices):.2f} USD.\n"
+        f"Idle, a month: {idle}.\n"
         f"Prices of {prices['date']}, with their sources in infra/prices.toml; nothing here was checked on real AWS.\n"
     )
     return 0
@@ -76,30 +78,6 @@ def dollars(kept: Kept, prices: Mapping[str, Any]) -> float:
     per_unit: float = prices["write_unit"]["usd_per_million"]
     per_put: float = prices["s3_put"]["usd_per_million"]
     return kept.units.total() * per_unit + kept.s3_puts * per_put
-
-
-def idle_bill(prices: Mapping[str, Any]) -> float:
-    """Dollars a month of what the template makes with its defaults when nobody calls. Raises KeyError for what has no
-    price there: say what it costs.
-    """
-    template = load()
-    conditions = _conditions(template)
-    return sum(
-        float(prices["idle"][resource["Type"]])
-        for resource in template["Resources"].values()
-        if conditions.get(resource.get("Condition", ""), True)
-    )
-
-
-def _conditions(template: Mapping[str, Any]) -> dict[str, bool]:
-    """Of the form `a parameter equals a text`, or its opposite, with the parameters' defaults."""
-    found = {}
-    for name, condition in template.get("Conditions", {}).items():
-        (kind, value), *_ = condition.items()
-        equals = value[0]["Fn::Equals"] if kind == "Fn::Not" else value
-        same = template["Parameters"][equals[0]["Ref"]].get("Default") == equals[1]
-        found[name] = not same if kind == "Fn::Not" else same
-    return found
 
 
 def _row(name: str, size: int, kept: Kept, prices: Mapping[str, Any]) -> tuple[str, ...]:

@@ -77,3 +77,4 @@ def test_a_function_imports_nothing_that_it_may_not_need(function: str) -> None:
     assert {name for name in modules if name.startswith("weir.protocols.")} <= OUR_OWN_FORM | PROVIDERS[function]
     assert ("httpx" in modules) == (function == "completion")
     assert bool(modules & WEB) == (function not in WITHOUT_ROUTES)
+    assert {name for name in modules if name.startswith("botocore.docs")} <= {"botocore.docs.utils"}

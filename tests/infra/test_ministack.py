@@ -25,8 +25,7 @@ from tests.infra.test_transformed import TOOLS
 
 KEY = "canary-key-of-the-stack-that-is-deployed"
 PARAMETERS = [{"ParameterKey": "ApiKey", "ParameterValue": KEY}]
-CODE = "built"
-"""Where infra/transform.py says that the code is."""
+CODE = "code"
 _DONE_WITHIN_S = 30
 
 T = TypeVar("T")
@@ -99,7 +98,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
 @pytest.fixture(scope="module")
 def template(aws: Ministack) -> str:
     """The address of the transformed template."""
-    done = subprocess.run([TOOLS, "infra/transform.py"], cwd=ROOT, capture_output=True, check=True)
+    done = subprocess.run([TOOLS, "infra/transform.py", "--bucket", CODE], cwd=ROOT, capture_output=True, check=True)
     adapted = json.dumps(as_ministack_takes_it(json.loads(done.stdout)))
     aws.client("s3").put_object(Bucket=CODE, Key="template.json", Body=adapted.encode())
     return f"{aws.url}/{CODE}/template.json"
