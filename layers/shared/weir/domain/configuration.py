@@ -131,6 +131,9 @@ class Directory:
     def application(self, id: int) -> Application:
         return self.tree(id)[0]
 
+    def application_named(self, ref_name: str) -> Application | None:
+        return self._applications_by_name.get(ref_name)
+
     def intent(self, id: int) -> Intent:
         """Raises NotFound. Ids of intents are those of the workspace, whatever the application."""
         if id not in self._intents:
