@@ -65,6 +65,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
     if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
         raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
     ledger, configurations, keys, projections = open_stores(settings, Numbering())
+    environ = {**settings.providers, **environ}
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),

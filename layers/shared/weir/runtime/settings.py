@@ -67,6 +67,10 @@ class Settings(BaseModel):
     workspace_days: Annotated[Mapping[str, WorkspaceDays], BeforeValidator(_object)] = Field(
         default_factory=dict, description='shorter times of workspaces: {"team-b": {"payloads": 7}}'
     )
+    providers: Annotated[Mapping[str, str], BeforeValidator(_object)] = Field(
+        default_factory=dict,
+        description='variables of providers that are not set by themselves: {"OPENAI_API_KEY": "…"}',
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10
