@@ -1,15 +1,17 @@
 """Which limits hold for a call, in which window, and what a call is taken to need."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from weir.domain.chat import ChatCall, Media, Message, Tool, Unknown
-from weir.domain.completion import Text, ToolCall
+from weir.domain.completion import Text, ToolCall, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.limit import (
     EACH,
+    MEASURES,
     MEDIA_TOKENS,
     OUTPUT_TOKENS,
     Caller,
@@ -23,8 +25,10 @@ from weir.domain.limit import (
     estimate,
     minute_of,
     units,
+    used_by,
     window_of,
 )
+from weir.domain.record import ProviderAttempt, Record
 
 AT = datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
@@ -91,6 +95,27 @@ def test_spend_is_counted_in_trillionths() -> None:
     assert units("spend_per_day", Decimal("0.000000000001")) == 1
     assert amount("spend_per_day", 10**12) == Decimal(1)
     assert (units("tokens_per_minute", Decimal(5)), amount("tokens_per_minute", 5)) == (5, Decimal(5))
+
+
+def test_the_use_of_a_call_is_that_of_all_its_requests() -> None:
+    lost = ProviderAttempt(model="a", outcome="cancelled", begun_ms=0, prompt_tokens=5, completion_tokens=2)
+    won = ProviderAttempt(model="b", outcome="answered", begun_ms=0, prompt_tokens=7, completion_tokens=1)
+    unknown = ProviderAttempt(model="c", outcome="failed", begun_ms=0)
+    record = Record(
+        id="r",
+        workspace="main",
+        environment="prod",
+        created_at=AT,
+        origin="completion",
+        inference_location="SERVER",
+        claimed_usage=Usage(7, 1),
+        computed_cost=Decimal("0.5"),
+        attempts=(lost, unknown, won),
+    )
+    assert [used_by(m, record) for m in MEASURES] == [1, 15, 5 * 10**11, 5 * 10**11]
+    failed = replace(record, claimed_usage=None, computed_cost=None, attempts=(lost, unknown))
+    assert [used_by(m, failed) for m in MEASURES] == [1, 7, None, None]
+    assert used_by("tokens_per_minute", replace(failed, attempts=())) is None
 
 
 def user(*parts: Text | Media | ToolCall | Unknown) -> Message:

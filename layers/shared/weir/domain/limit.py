@@ -192,7 +192,12 @@ def used_by(measure: Measure, record: Record) -> int | None:
     if measure == "requests_per_minute":
         return 1
     if measure == "tokens_per_minute":
-        return None if record.claimed_usage is None else record.claimed_usage.total
+        others = sum(
+            (tried.prompt_tokens or 0) + (tried.completion_tokens or 0)
+            for tried in record.attempts
+            if tried.outcome != "answered"  # that one's tokens are the record's own
+        )
+        return others or None if record.claimed_usage is None else record.claimed_usage.total + others
     return None if record.cost is None else units(measure, record.cost)
 
 
