@@ -150,7 +150,7 @@ def open_world(tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a machine that has much else to do, fifty calls one after the other may take longer than anybody would wait."""
+    """On a busy machine fifty calls one after the other may take longer than anybody would wait."""
     monkeypatch.setattr(limits_module, "LONGEST_WAIT_S", 120.0)
 
 
