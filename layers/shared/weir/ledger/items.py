@@ -54,6 +54,9 @@ _PLAIN = (
     "positive_feedback",
     "writer",
 )
+_SHORT = (("cache_key", "ck"), ("cached_from", "cf"))
+"""Fields that few records have, and their names in an item."""
+
 _USAGE = (
     "prompt",
     "completion",
@@ -78,6 +81,9 @@ def from_item(text: bytes | str) -> Record:
 def to_fields(record: Record) -> dict[str, Any]:
     """What to_item writes, as JSON values."""
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
+    for name, short in _SHORT:
+        if (value := getattr(record, name)) is not None:
+            item[short] = value
     item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
         item["failure"] = {
@@ -118,6 +124,8 @@ def from_fields(item: Mapping[str, Any]) -> Record:
         warnings=tuple(item.get("warnings", ())),
         corrected_at=_instant(item["corrected_at"]) if "corrected_at" in item else None,
         session_review=item.get("session_review", NOTHING),
+        cache_key=item.get("ck"),
+        cached_from=item.get("cf"),
         revision=item.get("revision", 0),
     )
 

@@ -21,6 +21,7 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
                                                                             an intent group's is g#<name>
+    an answer in the cache   pk = <workspace>#cache#<key>     sk = a        `content`, until `expires_at`; one GetItem
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
     what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
@@ -164,6 +165,11 @@ def intent_key(application: str, intent: str) -> str:
 
 def intent_group_key(name: str) -> str:
     return f"g#{_quoted(name)}"
+
+
+def answer_key(workspace: str, key: str) -> Key:
+    """`key` is a digest: it needs no encoding."""
+    return Key(f"{_quoted(workspace)}#cache#{key}", "a")
 
 
 def api_key(id: str) -> Key:
