@@ -1,7 +1,7 @@
 """Chat completions in every dialect, embeddings, and the list of models."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from weir.runtime.lambda_handler import lambda_handler
 
@@ -25,15 +25,21 @@ from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
 from weir.http.streaming import StreamedAnswer
 from weir.protocols import jsonbytes
-from weir.runtime.bootstrap import Runtime, completions
+from weir.runtime.bootstrap import Runtime, answer_cache, completions
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Attempt, Call
 from weir.services.repeats import Earlier, Repeats
+
+if TYPE_CHECKING:
+    from weir.services.cache import AnswerCache
 
 REQUEST_ID = "x-weir-request-id"
 LOG_ID = "X-Respan-Log-Id"
 """By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
 contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
+
+CACHED_FROM = "x-weir-cached-from"
+"""The id of the call whose answer this one got from the cache."""
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
 
@@ -52,6 +58,7 @@ class Completing:
         self._runtime = runtime
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
+        self._cache: AnswerCache | None = None
 
     async def openai(self, request: Request) -> Response:
         tags_only = request.url.path.startswith(TAGS_ONLY)
@@ -91,6 +98,8 @@ class Completing:
         """The answer to the call, or to an earlier one that it repeats."""
         if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
             return again(attempt, earlier)
+        if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
+            return again(attempt, cached)
         try:
             return await make(attempt)
         except ProviderError as exc:
@@ -98,6 +107,13 @@ class Completing:
         except RequestInvalid:
             await self._repeats.give_up(attempt)
             raise
+
+    async def _cached(self, attempt: Attempt[Any]) -> Earlier | None:
+        """What answered the same call before; only calls for completions are on such terms."""
+        if self._cache is None:
+            self._cache = answer_cache(self._runtime)
+        terms = attempt.ask.cache
+        return None if terms is None else await self._cache.answer(attempt, terms)
 
     async def _openai(self, attempt: Attempt[ChatCall]) -> Response:
         if not attempt.ask.call.stream:
@@ -194,7 +210,12 @@ def _whole(id: str, body: bytes, stored: bool) -> Response:
 
 
 def _again(earlier: Earlier) -> dict[str, str]:
-    return _ids(earlier.record.id) | {"x-weir-duplicate": "true"}
+    headers = _ids(earlier.record.id)
+    if earlier.repeated:
+        headers["x-weir-duplicate"] = "true"
+    if earlier.record.cached_from is not None:
+        headers[CACHED_FROM] = earlier.record.cached_from
+    return headers if earlier.stored else headers | {"x-weir-stored": "false"}
 
 
 def _embeddings_again(_: Attempt[EmbeddingCall], earlier: Earlier) -> Response:

@@ -93,6 +93,7 @@ PLACES: Mapping[str, Callable[[str], Sent]] = {
         params={"api_key": c}, spell=lambda body: body.replace(b"api_key", b"\\u0061pi_\\u006bey")
     ),
     "told to the model as well": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=f"my key is {c}"),
+    "told, and cached": lambda c: Sent({"auth_keys": {"openai_api_key": c}, "cache_enabled": True}, said=f"is {c}"),
     "told, in escapes": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=f"is {c}", spell=_escaped),
     "told, with an escaped slash": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=c, spell=_slashed),
     "told, and long": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=_long(c)),

@@ -59,6 +59,16 @@ class ReasoningBody(BaseModel):
     summary: StrictBool | None = None
 
 
+class CacheOptionsBody(BaseModel):
+    """Keywords AI's `cache_by_customer`; which answers may be kept beside whole ones without calls of tools is ours."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+    cache_by_customer: StrictBool | None = None
+    tool_calls: StrictBool | None = None
+    truncated: StrictBool | None = None
+
+
 class ConfigBody(BaseModel):
     """Changes to a config: null takes a value away, what is absent stays. Members without a name here are kept."""
 
@@ -96,6 +106,9 @@ class ConfigBody(BaseModel):
     reasoning_effort: str | None = None
     reasoning: ReasoningBody | None = None
     default_chat_template_kwargs: dict[str, Any] | None = None
+    cache_enabled: StrictBool | None = None
+    cache_ttl: Annotated[float, Field(ge=0)] | None = None
+    cache_options: CacheOptionsBody | None = None
     disable_session_update_events: StrictBool | None = None
 
     @model_validator(mode="after")

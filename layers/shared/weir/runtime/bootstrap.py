@@ -26,6 +26,7 @@ from weir.services.keys import Keys
 if TYPE_CHECKING:
     from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
+    from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
     from weir.services.offered_models import OfferedModels
@@ -131,6 +132,7 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
+        from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
@@ -152,9 +154,11 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
             spill=Spill(blobs),
             retention=settings.retention,
             numbering=numbering,
+            answers=DynamoDBAnswerStore(records.client, settings.table),
         )
         return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_answers import SQLiteAnswerStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
@@ -163,7 +167,14 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
     path = settings.data_dir / "ledger.sqlite"
     local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
-    ledger = Ledger(local, files, spill=Spill(files), retention=settings.retention, numbering=numbering)
+    ledger = Ledger(
+        local,
+        files,
+        spill=Spill(files),
+        retention=settings.retention,
+        numbering=numbering,
+        answers=SQLiteAnswerStore(local),
+    )
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
 
 
@@ -205,6 +216,17 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+
+
+def answer_cache(runtime: Runtime) -> "AnswerCache":
+    """For who gets a call that may be answered from it."""
+    from weir.services.attempt import Recorder
+    from weir.services.cache import AnswerCache
+
+    recorder = Recorder(
+        runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
+    )
+    return AnswerCache(runtime.ledger, recorder, runtime.secrets)
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":

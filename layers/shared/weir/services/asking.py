@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall
@@ -41,7 +42,7 @@ async def ask_openai(
     def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
         return to_call(params, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
 
-    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults)
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults, cached=True)
 
 
 async def ask_maitai(
@@ -72,6 +73,7 @@ async def ask_maitai(
         with_defaults,
         where=where,
         request_id=request_id,
+        cached=True,
     )
 
 
@@ -100,7 +102,9 @@ async def _ask(
     *,
     where: str = "",
     request_id: str | None = None,
+    cached: bool = False,
 ) -> Ask[Call]:
+    """`cached`: such a call may be answered from the cache."""
     proxied = effective(body)
     keys = provider_keys({**body, **proxied} if proxied else body)
     secrets = secrets | set(keys.values())
@@ -115,7 +119,7 @@ async def _ask(
     warnings = _warnings(tags)
     given = NO_PARAMS
     if proxied:
-        given = to_params(effective(body))
+        given = to_params(effective(body), cached=cached)
         warnings += given.warnings
         kept = without_words(body) if given.withheld else kept
     try:
@@ -134,6 +138,9 @@ async def _ask(
             code="missing_required_parameter",
         )
     caller_id = tags.request_id or request_id or None
+    cache = None
+    if cached and not given.withheld and (proxied.get("cache_enabled") or config.get("cache_enabled")):
+        cache = _cache_terms(effective(body), config)
     return Ask(
         call=call(params, params.model, tags),
         model=params.model,
@@ -153,8 +160,15 @@ async def _ask(
         metadata=given.metadata or tags.metadata or NOTHING,
         labels=given.labels,
         withheld=given.withheld,
+        cache=cache,
         warnings=warnings,
     )
+
+
+def _cache_terms(said: Mapping[str, Any], config: Mapping[str, Any]) -> CacheTerms | None:
+    from weir.http.cache_params import to_terms  # schemas that most processes for completions never need
+
+    return to_terms(said, config)
 
 
 def _text(value: str | int | None) -> str | None:

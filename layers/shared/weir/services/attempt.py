@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
@@ -60,7 +62,20 @@ class Ask(Generic[Call]):
     metadata: Mapping[str, object] = NOTHING
     labels: Labels | None = None
     withheld: bool = False
+    cache: CacheTerms | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Caching(Protocol):
+    """What lets the same call find the answer to this one. Nothing is raised: an answer is not lost for it."""
+
+    async def keep(self, record: Record, body: bytes) -> Record:
+        """The record to be kept: it says where the answer was put, if it was."""
+        ...
+
+    async def forget(self, record: Record) -> None:
+        """The record was not kept."""
+        ...
 
 
 @dataclass(slots=True)
@@ -68,6 +83,7 @@ class Attempt(Generic[Call]):
     """What is known of a call while it runs; becomes its Record.
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any.
+    `cached_from`: the id of the call whose answer it gets.
     """
 
     id: str
@@ -80,6 +96,8 @@ class Attempt(Generic[Call]):
     latency_ms: float | None = None
     claimed: bool = False
     replaces: str | None = None
+    caching: Caching | None = None
+    cached_from: str | None = None
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -144,7 +162,13 @@ class Recorder:
         """The record, and whether it is durable now."""
         attempt.latency_ms = self.elapsed_ms(attempt)
         record = _record(attempt, answered)
-        return record, await self._put(attempt, record, answered.body)
+        if attempt.caching is None:
+            return record, await self._put(attempt, record, answered.body)
+        record = await attempt.caching.keep(record, answered.body)
+        if stored := await self._put(attempt, record, answered.body):
+            return record, stored
+        await attempt.caching.forget(record)
+        return record, stored
 
     async def keep_failure(
         self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
@@ -219,7 +243,7 @@ def _record(
     ask = attempt.ask
     usage = answered.usage if answered is not None else None
     cost = None
-    if answered is not None and usage is not None:
+    if answered is not None and usage is not None and attempt.cached_from is None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
     record = Record(
         id=attempt.id,
@@ -245,12 +269,13 @@ def _record(
         finish_reason=answered.reason if answered is not None else None,
         raw_finish_reason=answered.raw_reason if answered is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
-        claimed_cost=usage.cost if usage is not None else None,
+        claimed_cost=Decimal(0) if attempt.cached_from is not None else usage.cost if usage is not None else None,
         computed_cost=cost.dollars if cost is not None else None,
         price_version=cost.price_version if cost is not None else None,
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
         warnings=ask.warnings + attempt.left_out,
+        cached_from=attempt.cached_from,
     )
     return replace(record, **ask.labels) if ask.labels else record
