@@ -12,7 +12,7 @@ from starlette.responses import Response
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import ProviderError, RequestInvalid
+from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed, ProviderError, RequestInvalid
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
 from weir.http.chat_reply import ANSWER_PREFIX, DONE, ChunkEncoder, WriteUsage, error_event, usage_body
@@ -100,11 +100,16 @@ class Completing:
             return again(attempt, earlier)
         if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
             return again(attempt, cached)
+        lending = self._runtime.lending
         try:
+            if lending is not None:
+                await lending.lend(attempt)
             return await make(attempt)
         except ProviderError as exc:
+            if lending is not None and isinstance(exc, ProviderAuthFailed):
+                lending.refused(attempt)
             return error_reply(exc, dialect, _ids(attempt.id))
-        except RequestInvalid:
+        except (RequestInvalid, LedgerUnavailable):  # no provider was asked
             await self._repeats.give_up(attempt)
             raise
 

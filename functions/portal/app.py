@@ -21,7 +21,7 @@ from weir.http.maitai_config import (
     to_changes,
 )
 from weir.http.portal import all_of, data, path_id
-from weir.portal import api_keys, elsewhere, reports
+from weir.portal import api_keys, credentials, elsewhere, reports
 from weir.portal.analytics import AnalyticsPages
 from weir.portal.endpoints import Desk, mount_all
 from weir.portal.intent_groups import IntentGroups
@@ -144,6 +144,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     ):
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
     api_keys.mount(app, runtime)
+    credentials.mount(app, runtime)
     reports.mount(app, runtime)
     _mount_resources(app, runtime)
 

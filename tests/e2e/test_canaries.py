@@ -214,6 +214,10 @@ def _key(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
 
 
+def _reference(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "reference": f"env:{sent.said[:100].replace(' ', '_')}", **sent.params}
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -232,6 +236,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "traced": ("POST", "/v1/traces", _span, False),
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
+    "a reference": ("PUT", "/api/v1/credentials/nobody", _reference, False),
 }
 
 
@@ -345,7 +350,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     left: list[tuple[str, bytes]] = []
     statuses: dict[str, int] = {}
     with Upstream(scripts) as upstream:
-        environ = {"OPENAI_API_KEY": PROVIDER_KEY, "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        environ = {
+            "OPENAI_API_KEY": PROVIDER_KEY,
+            "OPENAI_BASE_URL": f"{upstream.url}/v1",
+            "WEIR_CREDENTIALS": "env:",
+        }
         with WeirProcess(data_dir, environ, PROCESS_KEY) as weir, httpx.Client(base_url=weir.url, timeout=60) as client:
             for (name, _, sent), route in itertools.product(_requests(), ROUTES):
                 method, path, body, stream = ROUTES[route]

@@ -20,7 +20,8 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     newest of an intent      index intent: intent = <workspace>#<application>#<intent>#<shard>, sk; the same
     configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
                                                                             `content`, JSON; two keys, one read
-                                                                            an intent group's is g#<name>
+                                                                            an intent group's is g#<name>, where
+                                                                            provider keys lie is in `credentials`
     an answer in the cache   pk = <workspace>#cache#<key>     sk = a        `content`, until `expires_at`; one GetItem
     all configuration        one Query on <workspace>#config
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
@@ -165,6 +166,10 @@ def intent_key(application: str, intent: str) -> str:
 
 def intent_group_key(name: str) -> str:
     return f"g#{_quoted(name)}"
+
+
+CREDENTIALS_KEY = "credentials"
+"""Among those of a workspace's configuration."""
 
 
 def answer_key(workspace: str, key: str) -> Key:

@@ -15,7 +15,7 @@ from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.ledger.numbering import Numbering
-from weir.ledger.ports import BlobStore, KeyStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore
 from weir.ledger.projections import Projections
 from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
+    from weir.services.credentials import Credentials
     from weir.services.embed import Embedder
+    from weir.services.lending import Lending
     from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
@@ -41,7 +43,7 @@ _SECRET_ENDS = ("_API_KEY", "_SECRET_ACCESS_KEY", "_SESSION_TOKEN", "_BEARER_TOK
 class Runtime:
     """What every function may use. `now` gives UTC instants in whole milliseconds, `new_id` record ids for an instant.
 
-    `secrets` must never be stored or shown, whoever sends them.
+    `secrets` must never be stored or shown, whoever sends them. Without `lending` no workspace has provider keys.
     """
 
     settings: Settings
@@ -55,6 +57,7 @@ class Runtime:
     secrets: frozenset[str]
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
+    lending: "Lending | None" = None
 
 
 def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
@@ -77,6 +80,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         secrets=environment_secrets(environ),
         now=now,
         new_id=new_id,
+        lending=open_lending(settings, configurations, environ) if settings.credentials else None,
     )
 
 
@@ -110,6 +114,38 @@ def open_key_store(settings: Settings) -> KeyStore:
     from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
+
+
+def open_config_store(settings: Settings) -> ConfigStore:
+    """By itself, for who needs nothing else of the engine."""
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_config import DynamoDBConfigStore
+
+        return DynamoDBConfigStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_config import SQLiteConfigStore
+
+    return SQLiteConfigStore(settings.data_dir / "ledger.sqlite")
+
+
+def open_credentials(settings: Settings, configurations: Configurations | None = None) -> "Credentials":
+    """Where provider keys lie, for who edits that."""
+    from weir.ledger.credentials import CredentialReferences
+    from weir.services.credentials import Credentials
+
+    store = open_config_store(settings) if configurations is None else configurations.store
+    return Credentials(CredentialReferences(store), settings.credentials, now=now)
+
+
+def open_lending(settings: Settings, configurations: Configurations, environ: Mapping[str, str]) -> "Lending":
+    from weir.ledger.credentials import CredentialReferences
+    from weir.providers.secret_sources import SecretSources
+    from weir.services.lending import Lending
+
+    references = CredentialReferences(configurations.store)
+    return Lending(references, settings.credentials, SecretSources(environ).read, clock=time.monotonic)
 
 
 def open_ledger(settings: Settings) -> Ledger:

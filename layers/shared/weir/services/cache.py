@@ -70,7 +70,7 @@ class AnswerCache:
             content = None
         cached = None if content is None else _parse(content)
         if cached is None or attempt.accepted_at - cached.at >= timedelta(seconds=terms.ttl_s):
-            attempt.caching = _Caching(self._ledger, key, terms, self._secrets | ask.secrets)
+            attempt.caching = _Caching(self._ledger, key, terms, attempt, self._secrets)
             return None
         attempt.cached_from, attempt.provider = cached.id, cached.provider
         if ask.call.stream:
@@ -90,10 +90,13 @@ class _Cached:
 
 
 class _Caching:
-    """Puts the answer to one call into the cache, if it is one that may be given again. `secrets`: the call's, too."""
+    """Puts the answer to one call into the cache, if it is one that may be given again."""
 
-    def __init__(self, ledger: Ledger, key: str, terms: CacheTerms, secrets: frozenset[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, key: str, terms: CacheTerms, attempt: Attempt[ChatCall], secrets: frozenset[str]
+    ) -> None:
         self._ledger = ledger
+        self._attempt = attempt
         self._key = key
         self._terms = terms
         self._secrets = secrets
@@ -103,7 +106,7 @@ class _Caching:
         if record.finish_reason is None or not _may_be_given_again(jsonbytes.loads(body), self._terms):
             return record
         content = _render(record, body)
-        if len(content) > LARGEST or erase(body, self._secrets) != body:
+        if len(content) > LARGEST or erase(body, self._secrets | self._attempt.ask.secrets) != body:
             return record
         until = record.created_at + timedelta(seconds=self._terms.ttl_s)
         kept = replace(record, cache_key=self._key)
