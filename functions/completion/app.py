@@ -18,28 +18,31 @@ from weir.http.auth import Principal, presented_key
 from weir.http.chat_reply import ANSWER_PREFIX, DONE, ChunkEncoder, WriteUsage, error_event, usage_body
 from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.embedding_request import EmbeddingBody
-from weir.http.errors import Dialect, error_reply, openai_error
+from weir.http.errors import REQUEST_ID, Dialect, error_reply, openai_error
 from weir.http.intake import header_id
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
-from weir.http.streaming import StreamedAnswer
+from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, answer_cache, completions
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
-from weir.services.attempt import Attempt, Call
+from weir.services.attempt import Ask, Attempt, Call
+from weir.services.refusals import Refusals
 from weir.services.repeats import Earlier, Repeats
 
 if TYPE_CHECKING:
     from weir.services.cache import AnswerCache
 
-REQUEST_ID = "x-weir-request-id"
 LOG_ID = "X-Respan-Log-Id"
 """By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
 contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
 
 CACHED_FROM = "x-weir-cached-from"
 """The id of the call whose answer this one got from the cache."""
+
+KEEP_ALIVE, KEEP_ALIVE_LINE = b": keep-alive\n\n", b'{"keep_alive":true}\n'
+"""To clients of OpenAI's API a comment, which they skip (HTML standard, section 9.2.6); Maitai's drops its own line."""
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
 
@@ -59,20 +62,39 @@ class Completing:
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
         self._cache: AnswerCache | None = None
+        self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def openai(self, request: Request) -> Response:
         tags_only = request.url.path.startswith(TAGS_ONLY)
-        ask = await ask_openai(*await self._taken(request), self._runtime.defaults, tags_only=tags_only)
-        return await self._made(self._service.begin(ask), "openai", self._openai, _openai_again)
+
+        async def take() -> Ask[ChatCall]:
+            return await ask_openai(*await self._taken(request), self._runtime.defaults, tags_only=tags_only)
+
+        ask = await self._refusals.noting(take(), request, "completion")
+
+        async def make(attempt: Attempt[ChatCall]) -> Response:
+            return await self._openai(attempt, _patience_s(request))
+
+        return await self._made(self._service.begin(ask), "openai", make, _openai_again)
 
     async def maitai(self, request: Request) -> Response:
-        raw, body, principal, secrets = await self._taken(request)
-        request_id = header_id(request, "x-request-id", secrets)
-        ask = await ask_maitai(raw, body, principal, secrets, self._runtime.defaults, request_id)
-        return await self._made(self._service.begin(ask), "maitai", self._maitai, _maitai_again)
+        async def take() -> Ask[ChatCall]:
+            raw, body, principal, secrets = await self._taken(request)
+            request_id = header_id(request, "x-request-id", secrets)
+            return await ask_maitai(raw, body, principal, secrets, self._runtime.defaults, request_id)
+
+        ask = await self._refusals.noting(take(), request, "completion")
+
+        async def make(attempt: Attempt[ChatCall]) -> Response:
+            return await self._maitai(attempt, _patience_s(request))
+
+        return await self._made(self._service.begin(ask), "maitai", make, _maitai_again)
 
     async def embeddings(self, request: Request) -> Response:
-        ask = await ask_embeddings(*await self._taken(request), self._runtime.defaults)
+        async def take() -> Ask[EmbeddingCall]:
+            return await ask_embeddings(*await self._taken(request), self._runtime.defaults)
+
+        ask = await self._refusals.noting(take(), request, "completion")
         return await self._made(self._embedder.begin(ask), "openai", self._embeddings, _embeddings_again)
 
     async def list_models(self, request: Request) -> Response:
@@ -120,20 +142,21 @@ class Completing:
         terms = attempt.ask.cache
         return None if terms is None else await self._cache.answer(attempt, terms)
 
-    async def _openai(self, attempt: Attempt[ChatCall]) -> Response:
+    async def _openai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
             return _whole(attempt.id, answer.body, answer.stored)
         return StreamedAnswer(
-            await self._service.stream(attempt),
+            await self._begun(attempt, patience_s),
             _encoder(attempt, warnings=attempt.left_out).encode,
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type=EVENTS,
             headers=_ids(attempt.id),
+            heartbeat=self._heartbeat(KEEP_ALIVE),
         )
 
-    async def _maitai(self, attempt: Attempt[ChatCall]) -> Response:
+    async def _maitai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
         request_id = attempt.ask.caller_id or attempt.id
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
@@ -144,7 +167,7 @@ class Completing:
                 cost=answer.record.cost,
             )
             return Response(line, 200, _ids(attempt.id), JSON)
-        stream = await self._service.stream(attempt)
+        stream = await self._begun(attempt, patience_s)
         return StreamedAnswer(
             stream,
             _encoder(
@@ -158,7 +181,16 @@ class Completing:
             done=b"",
             media_type=LINES,
             headers=_ids(attempt.id),
+            heartbeat=self._heartbeat(KEEP_ALIVE_LINE),
         )
+
+    async def _begun(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Events:
+        opening = self._service.stream(attempt)
+        return await begun(opening, patience_s if self._runtime.settings.heartbeat_s else None)
+
+    def _heartbeat(self, piece: bytes) -> Heartbeat | None:
+        every_s = self._runtime.settings.heartbeat_s
+        return Heartbeat(piece, every_s) if every_s else None
 
     async def _embeddings(self, attempt: Attempt[EmbeddingCall]) -> Response:
         answer = await self._embedder.embed(attempt)
@@ -203,6 +235,12 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         dialect="openai",
         summary="List the models of the configured providers",
     )
+
+
+def _patience_s(request: Request) -> float | None:
+    """None where a caller may wait for the status for as long as it takes."""
+    offered = request.scope.get("extensions", {}).get(PATIENCE)
+    return None if offered is None else offered["seconds"]
 
 
 def _ids(id: str) -> dict[str, str]:

@@ -40,6 +40,7 @@ from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.services.log import Logs, ToKeep
 from weir.services.log_queries import LogQueries
+from weir.services.refusals import Refusals
 from weir.services.trace import SpanToKeep, Traces, span_id
 
 _API = "/api/request-logs"
@@ -58,14 +59,16 @@ class RequestLogs:
         self._logs = Logs(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
         self._queries = LogQueries(runtime.ledger, projections=runtime.projections, now=runtime.now)
         self._traces = Traces(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
+        self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def create(self, request: Request) -> Response:
         principal = self._runtime.keyring.authenticate(request.headers, "ingest")
-        return await self._create(request, principal, await self._body(request))
+        raw = await self._refusals.noting(self._body(request), request, "request_log")
+        return await self._create(request, principal, raw)
 
     async def create_or_list(self, request: Request) -> Response:
         """Until 2024 this address listed; a body that holds nothing but `filters` is still that call."""
-        raw = await self._body(request)
+        raw = await self._refusals.noting(self._body(request), request, "request_log")
         if b'"filters"' in raw[:64] and isinstance(body := parse_json(raw), dict) and body.keys() == {"filters"}:
             return await self._list(request, raw)
         return await self._create(request, self._runtime.keyring.authenticate(request.headers, "ingest"), raw)
@@ -149,7 +152,7 @@ class RequestLogs:
         return _json({"message": "traces ingested", **counts})
 
     async def _keep_all(self, request: Request, most: int) -> tuple[Sequence[str | None], dict[int, WeirError]]:
-        intake = await self._intake(request)
+        intake = await self._refusals.noting(self._intake(request), request, "request_log")
         key = header_id(request, "idempotency-key", intake.secrets)
         return await self._keep_rows(intake, to_rows(intake.body, most), key, _to_keep)
 

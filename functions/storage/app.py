@@ -15,9 +15,9 @@ from weir.http import maitai_evaluate, maitai_store
 from weir.http.app import Schema, route
 from weir.http.camel_case import snake_cased
 from weir.http.chat_request import validated
+from weir.http.config_views import client_views, company_id
 from weir.http.errors import Dialect
 from weir.http.intake import Intake, header_id, take
-from weir.http.maitai_config import client_view, company_id
 from weir.http.maitai_evaluate import EvaluateBody, evaluate_response
 from weir.http.maitai_log import NativeLogBody
 from weir.http.maitai_metrics import client_error
@@ -25,6 +25,7 @@ from weir.http.maitai_store import StoreBody, TimingMetrics, renamed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.services.configure import Configure
+from weir.services.refusals import Refusals
 from weir.services.store import Sender, Store, Stored
 from weir.services.timing import Timings
 
@@ -39,6 +40,7 @@ class Storage:
         self._store = Store(runtime.ledger, runtime.defaults, now=runtime.now, new_id=runtime.new_id)
         self._timings = Timings(runtime.ledger)
         self._configure = Configure(runtime.configurations, runtime.defaults, now=runtime.now)
+        self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
         self._client_errors = 0
 
     async def put_response(self, request: Request) -> Response:
@@ -86,12 +88,13 @@ class Storage:
     async def client_config(self, request: Request) -> Response:
         """Any key may read it: Maitai's clients do not start without."""
         workspace = self._runtime.keyring.authenticate(request.headers, None).workspace
-        found = [client_view(*application, workspace) for application in await self._configure.all(workspace)]
+        found = client_views(await self._configure.snapshot(workspace), workspace)
         return _json({"company_id": company_id(workspace), "applications": found})
 
     async def _take(self, request: Request) -> Intake:
         runtime = self._runtime
-        intake = await take(request, runtime.keyring, "ingest", runtime.secrets, runtime.settings.body_limit)
+        taking = take(request, runtime.keyring, "ingest", runtime.secrets, runtime.settings.body_limit)
+        intake = await self._refusals.noting(taking, request, "storage")
         return replace(intake, body=renamed(intake.body))
 
 

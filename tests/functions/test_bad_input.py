@@ -156,7 +156,8 @@ def test_a_body_over_six_megabytes_is_refused_with_advice(
     assert response.status_code == status
     assert "6 MB" in response.text
     assert "URL" in response.text
-    assert records(served) == before
+    assert records(served) == before + 1
+    assert served.log(response.headers["x-weir-request-id"])["status_code"] == 413
 
 
 def test_explicit_nulls_are_absent(served: Served) -> None:

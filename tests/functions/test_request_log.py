@@ -376,8 +376,10 @@ def test_a_refusal_says_what_is_wrong(caller: Caller, runtime: Runtime, body: An
 
 def test_a_body_beyond_the_limit_is_refused(caller: Caller, runtime: Runtime) -> None:
     limit = runtime.settings.body_limit
-    assert caller.post(CREATE, content=b" " * (limit + 1)).status_code == 413
-    assert everything(runtime) == ()
+    refused = caller.post(CREATE, content=b" " * (limit + 1))
+    assert refused.status_code == 413
+    (record,) = everything(runtime)
+    assert (record.id, record.status_code) == (refused.headers["x-weir-request-id"], 413)
 
 
 def test_null_is_absent(caller: Caller, runtime: Runtime) -> None:

@@ -207,13 +207,32 @@ def test_a_provider_that_is_silent_at_the_deadline_is_a_504_in_the_callers_diale
     run(scene)
 
 
+@pytest.mark.parametrize(("route", "beat"), [(ROUTES[0], b": keep-alive\n\n"), (ROUTES[1], b'{"keep_alive":true}\n')])
+def test_a_model_that_thinks_for_long_is_heard_of(run: Callable[..., None], route: str, beat: bytes) -> None:
+    async def scene(weir: Deployed) -> None:
+        await weir.start(WEIR_HEARTBEAT_S="0.02")
+        silence = threading.Event()
+        weir.upstream.replies["slow"] = Reply(events("begun", "end"), headers=SSE_TYPE, hold=silence, hold_at=2)
+        answer = weir.ask("openai/slow", route=route)
+
+        while beat != await answer.piece():
+            pass
+        silence.set()
+
+        assert "end" in await text_of(answer)
+        assert await answer.ending() == Ending(streamed=True)
+
+    run(scene, waits=True)
+
+
+@pytest.mark.parametrize("route", ROUTES)
 def test_a_provider_that_still_talks_at_the_deadline_is_told_of_and_breaks_the_stream(
-    run: Callable[..., None],
+    run: Callable[..., None], route: str
 ) -> None:
     async def scene(weir: Deployed) -> None:
         silence = threading.Event()
         weir.upstream.replies["slow"] = Reply(events("begun", "never"), headers=SSE_TYPE, hold=silence, hold_at=2)
-        answer = weir.ask("openai/slow", timeout_s=3.5)
+        answer = weir.ask("openai/slow", route=route, timeout_s=3.5)
 
         text = await text_of(answer)
         silence.set()

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics, archive, credentials, deadletters, keys, rebuild
+from weir.cli import analytics, archive, config, credentials, deadletters, keys, rebuild
 from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -36,6 +36,7 @@ def main() -> int:
     rebuild.register(commands)
     keys.register(commands)
     credentials.register(commands)
+    config.register(commands)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))

@@ -27,6 +27,9 @@ from typing import ClassVar
 class WeirError(Exception):
     """Base of every error that Weir raises on purpose. `str(error)` is safe to show to the caller."""
 
+    record_id: str | None = None
+    """Of the record that tells of it, where nothing else about the call is kept."""
+
 
 class RequestInvalid(WeirError):
     """The caller's request is wrong; `param` names the field in the caller's own terms, e.g. `messages[0].content`."""
@@ -38,7 +41,13 @@ class RequestInvalid(WeirError):
 
 
 class RequestTooLarge(RequestInvalid):
-    """The body is larger than one call may carry."""
+    """The body is larger than one call may carry: it has at least `size` bytes."""
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, size: int | None = None
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.size = size
 
 
 class FormatUnsupported(RequestInvalid):

@@ -172,22 +172,23 @@ async def read_body(request: Request, limit: int) -> bytes:
     """The whole body. Raises RequestTooLarge as soon as it is known to be longer than `limit` bytes."""
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, int(announced))
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, size)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _too_large(limit: int) -> RequestTooLarge:
+def _too_large(limit: int, size: int) -> RequestTooLarge:
     return RequestTooLarge(
         f"The request body is larger than {limit // 1_000_000} MB, the most that AWS Lambda takes. "
         "Send images and files by URL or file id, or shorten the conversation.",
         code="request_too_large",
+        size=size,
     )
 
 

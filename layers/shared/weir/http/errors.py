@@ -22,6 +22,9 @@ from weir.domain.errors import (
 )
 from weir.protocols import jsonbytes
 
+REQUEST_ID = "x-weir-request-id"
+"""The header that names a call's record."""
+
 Dialect = Literal["openai", "maitai", "portal", "request_logs"]
 
 
@@ -109,6 +112,8 @@ def error_reply(error: WeirError, dialect: Dialect, headers: Mapping[str, str] =
     """
     status = status_of(error)
     extra = dict(headers)
+    if error.record_id is not None:
+        extra[REQUEST_ID] = error.record_id
     if isinstance(error, ProviderError) and error.retry_after is not None:
         extra["retry-after"] = error.retry_after
     if dialect == "maitai":

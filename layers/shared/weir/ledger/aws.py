@@ -5,9 +5,11 @@ by itself, because importing boto3 takes a third longer and gives nothing here.
 """
 
 import functools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Literal
 
 from weir.domain.errors import LedgerUnavailable
@@ -39,7 +41,8 @@ class LateClient:
 
 def client(service: Service, *, connections: int) -> Any:
     """One client for all threads. Region, credentials and endpoint come from the usual AWS variables."""
-    import botocore.session
+    with _without_docstrings():
+        import botocore.session
     from botocore.config import Config
 
     config = Config(
@@ -49,6 +52,39 @@ def client(service: Service, *, connections: int) -> Any:
         max_pool_connections=connections,
     )
     return botocore.session.get_session().create_client(service, config=config)
+
+
+_DOCS = "botocore.docs"
+_IMPORTING = threading.Lock()
+
+
+@contextmanager
+def _without_docstrings() -> Iterator[None]:
+    """Lets the first import of botocore pass by what writes its methods' docstrings: a tenth of a function's start.
+
+    Only the names that botocore 1.44 imports from there; whoever imports the real ones afterwards finds them.
+    """
+    with _IMPORTING:
+        if "botocore" in sys.modules:
+            yield
+            return
+        import botocore
+
+        docs, docstring = ModuleType(_DOCS), ModuleType(f"{_DOCS}.docstring")
+        docs.__path__ = [f"{folder}/docs" for folder in botocore.__path__]  # some modules are wanted, and are real
+        for name in ("ClientMethodDocstring", "PaginatorDocstring", "WaiterDocstring"):
+            setattr(docstring, name, _no_docstring)
+        stand_ins = {each.__name__: each for each in (docs, docstring)}
+        sys.modules.update(stand_ins)
+        try:
+            yield
+        finally:
+            for name in stand_ins:
+                sys.modules.pop(name, None)
+
+
+def _no_docstring(**_: object) -> None:
+    """In the place of a class of docstrings."""
 
 
 @contextmanager

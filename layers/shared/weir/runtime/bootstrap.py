@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from weir.providers.client import ProviderClient
     from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
+    from weir.services.configure import Configure
     from weir.services.credentials import Credentials
     from weir.services.embed import Embedder
     from weir.services.lending import Lending
@@ -116,8 +117,15 @@ def open_key_store(settings: Settings) -> KeyStore:
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
 
 
-def open_config_store(settings: Settings) -> ConfigStore:
-    """By itself, for who needs nothing else of the engine."""
+def open_configure(settings: Settings) -> "Configure":
+    """By itself, as well."""
+    from weir.services.configure import Configure
+
+    configurations = Configurations(_open_config_store(settings))
+    return Configure(configurations, Defaults(configurations, now=now, clock=time.monotonic), now=now)
+
+
+def _open_config_store(settings: Settings) -> ConfigStore:
     if settings.engine == "dynamodb":
         if settings.table is None:
             raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
@@ -135,7 +143,7 @@ def open_credentials(settings: Settings, configurations: Configurations | None =
     from weir.ledger.credentials import CredentialReferences
     from weir.services.credentials import Credentials
 
-    store = open_config_store(settings) if configurations is None else configurations.store
+    store = _open_config_store(settings) if configurations is None else configurations.store
     return Credentials(CredentialReferences(store), settings.credentials, now=now)
 
 

@@ -18,6 +18,17 @@ if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     gc.disable()
 
 
+_MARGIN_S = 3.0, 30.0
+"""Least and most of the time, before Lambda ends the process, that is left to put the record and to tell the caller.
+The most is enough for every attempt of a write, see ledger/aws.py."""
+
+
+def usable_s(left_s: float) -> float:
+    """Of the time that Lambda leaves to an invocation, that in which a provider may take part."""
+    least, most = _MARGIN_S
+    return max(left_s - min(most, max(least, left_s / 10)), 0.1)
+
+
 class Handler:
     """Called with an event it answers whole; what streams takes the application itself."""
 
@@ -26,7 +37,20 @@ class Handler:
         self._adapter: Callable[[Any, Any], Any] | None = None
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
-        return self.adapter()(event, context)
+        """`context` as Lambda gives it; None where nothing ends the process."""
+        adapter = self.adapter()
+        if context is None:
+            return adapter(event, context)
+        import asyncio
+
+        from weir.providers.deadline import DEADLINE
+
+        left_s = usable_s(context.get_remaining_time_in_millis() / 1000)
+        token = DEADLINE.set(asyncio.get_event_loop().time() + left_s)
+        try:
+            return adapter(event, context)
+        finally:
+            DEADLINE.reset(token)
 
     def asgi(self) -> "FastAPI":
         from weir.http.app import create_app

@@ -86,6 +86,9 @@ class Settings(BaseModel):
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10
     read_timeout_s: Annotated[float, Field(gt=0)] = Field(default=600, description="longest silence of a provider")
+    heartbeat_s: Annotated[float, Field(ge=0)] = Field(
+        default=15, description="silence of a stream after which its caller is told that it goes on; 0: never"
+    )
     body_limit: Annotated[int, Field(gt=0)] = Field(
         default=6_000_000, description="bytes of a request body; Lambda takes 6 MB"
     )

@@ -15,12 +15,12 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from weir.runtime.lambda_handler import Handler
+from weir.runtime.lambda_handler import Handler, usable_s
 
 from mangum.handlers.api_gateway import APIGateway, HTTPGateway
 from starlette.types import ASGIApp, Receive
 
-from weir.http.streaming import BROKEN_OFF
+from weir.http.streaming import BROKEN_OFF, PATIENCE
 from weir.providers.deadline import DEADLINE
 from weir.runtime.lambda_logs import Entries, write_entries
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
@@ -29,9 +29,8 @@ logger = logging.getLogger("weir.runtime")
 
 _TRACE = "_X_AMZN_TRACE_ID"
 
-_MARGIN_S = 3.0, 30.0
-"""Least and most of the time, before Lambda ends the process, that is left to put the record and to tell the caller.
-The most is enough for every attempt of a write, see ledger/aws.py."""
+_PATIENCE_S = 60.0
+"""How long a caller may wait for the status. API Gateway gives up on a silent stream after five minutes."""
 
 _MANGUM: Any = {"api_gateway_base_path": "/", "text_mime_types": [], "exclude_headers": []}
 
@@ -110,12 +109,12 @@ async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: 
     """Answer one event. The stream is closed only when the application has returned: its record is durable then."""
     answer = Answer(api, invocation)
     fault = None
-    token = DEADLINE.set(asyncio.get_running_loop().time() + _usable_s(invocation.deadline_ms / 1000 - time.time()))
+    token = DEADLINE.set(asyncio.get_running_loop().time() + usable_s(invocation.deadline_ms / 1000 - time.time()))
     try:
         event = dict(invocation.event)
         gateway = HTTPGateway if event.get("version") == "2.0" else APIGateway
         request = gateway(event, context, _MANGUM)  # type: ignore[arg-type]
-        scope: dict[str, Any] = {**request.scope, "extensions": {BROKEN_OFF: {}}}
+        scope: dict[str, Any] = {**request.scope, "extensions": {BROKEN_OFF: {}, PATIENCE: {"seconds": _PATIENCE_S}}}
         await app(scope, _receiving(request.body), answer.send)
     except Exception as exc:
         logger.exception("invocation failed")
@@ -126,12 +125,6 @@ async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: 
         await answer.end(fault)
     except (OSError, RuntimeApiError) as exc:
         logger.error("answer not taken", extra={"reason": str(exc)})
-
-
-def _usable_s(left_s: float) -> float:
-    """Of the time that Lambda leaves to an invocation, that in which a provider may take part."""
-    least, most = _MARGIN_S
-    return max(left_s - min(most, max(least, left_s / 10)), 0.1)
 
 
 def _receiving(body: bytes) -> Receive:
