@@ -61,6 +61,7 @@ _PATHS: Mapping[str, str] = {
     "provider": "provider",
     "request_id": "record",
     "session_id": "session",
+    "version": "version",
 }
 """The parameters of paths, and what each names."""
 
@@ -78,6 +79,9 @@ _LOG_FIELDS: Mapping[str, str] = {
 }
 _QUERIES: Sequence[tuple[str, Sequence[str]]] = (
     ("/api/v1/api-keys", ("tenant",)),
+    ("/api/v1/config/effective", ("application", "intent")),
+    ("/api/v1/config/versions", ("before", "limit")),
+    ("/api/v1/config", ()),
     ("/api/v1/credentials", ("tenant",)),
     ("/api/v1/reports/completeness", ("start_time",)),
     ("/api/v1/analytics", ("start_date",)),
@@ -93,6 +97,23 @@ _QUERIES: Sequence[tuple[str, Sequence[str]]] = (
     ("/request-logs", ("page", "page_size", "cursor", "sort_by", "group_by", "all_envs", *_LOG_FIELDS)),
 )
 """What may be asked in a query, by the beginning of the path; the first that fits."""
+
+_CHOICES: Mapping[str, Sequence[str]] = {
+    "all_envs": ("true",),
+    "before": ("2", "9", "40"),
+    "detailed": ("true",),
+    "group_by": ("customer_identifier", "custom_identifier", "trace", "thread", "prompt_id", "model"),
+    "include_messages": ("true",),
+    "limit": ("5", "50", "100"),
+    "model_type": ("llm",),
+    "offset": ("0", "1", "5"),
+    "page": ("1", "2", "3"),
+    "page_size": ("5", "50", "100"),
+    "sort_by": ("-id", "cost", "-latency", "timestamp"),
+    "start_date": ("2026-01-01T00:00:00Z",),
+    "start_time": ("2026-01-01T00:00:00Z",),
+}
+"""Parameters of queries that name nothing of a workspace's."""
 
 _ONLY_NAMED = 0.6
 """How often a member that may be left out is there."""
@@ -160,38 +181,25 @@ class Generator:
     def _query_value(self, name: str) -> str:
         if name in _LOG_FIELDS:
             return self._name(_LOG_FIELDS[name], writes=False)
-        pick = self._random.choice
+        if name in _CHOICES:
+            return self._random.choice(_CHOICES[name])
         match name:
+            case "intent":
+                return self._name("intent", writes=False)
             case "tenant":
                 return self._target.name
             case "application_id" | "intent_id":
-                return str(pick(sorted(self._target.numbers[name.removesuffix("_id")]) or [1]))
-            case "start_date" | "start_time":
-                return "2026-01-01T00:00:00Z"
-            case "detailed" | "include_messages" | "all_envs":
-                return "true"
-            case "offset":
-                return str(self._random.randint(0, 5))
-            case "limit" | "page_size":
-                return str(pick((5, 50, 100)))
-            case "page":
-                return str(self._random.randint(1, 4))
+                return str(self._random.choice(sorted(self._target.numbers[name.removesuffix("_id")]) or [1]))
             case "cursor":
-                return pick(self._target.ids["cursor"] or ["none"])
-            case "sort_by":
-                return pick(("-id", "cost", "-latency", "timestamp"))
-            case "group_by":
-                return pick(("customer_identifier", "custom_identifier", "trace", "thread", "prompt_id", "model"))
-            case "model_type":
-                return "llm"
+                return self._random.choice(self._target.ids["cursor"] or ["none"])
         raise Unfillable(f"nothing is known of the parameter {name!r}")
 
     def _body(self, route: Route) -> Any:
-        if route.path in _CHATS and self._random.random() < 0.3:
+        if route.path in _CHATS and self._random.random() < 0.7:
             return self.asked_before()
         if route.schema is not None:
             return self._shaped(route.schema, {}, "body", route)
-        if route.method in ("GET", "DELETE") or route.path.endswith("/reset"):
+        if route.method in ("GET", "DELETE") or route.path.endswith(("/reset", "/restore")):
             return None
         if route.path.endswith(_ASKING):
             return self._filters()
@@ -238,7 +246,8 @@ class Generator:
             if name in _VALUES:
                 body[name] = _VALUES[name](self)
             elif name in required or "properties" in _resolved(each, definitions):
-                body[name] = self._shaped(each, definitions, name, route)
+                value = self._shaped(each, definitions, name, route)
+                body |= {name: value} if value or name in required else {}
         if route.path.endswith("/batch-update") and "logs" not in body:
             body["unique_id"] = self.stored_id()  # the schema is that of one annotation, whose id is in its path
         if "messages" in body and "completion" in route.path and self._random.random() < 0.5:
@@ -248,7 +257,8 @@ class Generator:
     def asked_before(self) -> dict[str, Any]:
         """What the other workspace has asked, to the letter, and has in its cache."""
         question = {"role": "user", "content": self._name("question", writes=True)}
-        return {"model": "demo/echo", "messages": [question], "cache_enabled": True, "cache_ttl": 1_000_000}
+        messages = [{"role": "system", "content": "Answer."}, question]  # so that no prompt of the workspace's is added
+        return {"model": "demo/echo", "messages": messages, "cache_enabled": True, "cache_ttl": 1_000_000}
 
     def lure(self, kind: str) -> str:
         return self._name(kind, writes=True)
