@@ -12,6 +12,7 @@ import pytest
 TABLE = "arn:aws:dynamodb:::table/"
 BUCKET = "arn:aws:s3:::"
 QUEUE = "arn:aws:sqs:::"
+PARAMETER = "arn:aws:ssm:::parameter"
 
 
 class Need(NamedTuple):
@@ -71,6 +72,10 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
             yield f"s3:{operation}", f"{BUCKET}{params['Bucket']}/{params['Key']}"
         case "s3", "ListObjectsV2":
             yield "s3:ListBucket", BUCKET + params["Bucket"]
+        case "ssm", "GetParameter":
+            yield "ssm:GetParameter", PARAMETER + params["Name"]
+        case "secretsmanager", "GetSecretValue":
+            yield "secretsmanager:GetSecretValue", params["SecretId"]
         case "sqs", "SendMessage":
             yield "sqs:SendMessage", QUEUE + params["QueueUrl"].rpartition("/")[2]
         case _:
