@@ -156,8 +156,11 @@ class Directory:
         return self._applications_by_name.get(application), self._intents_by_name.get((application, intent))
 
 
-_SAME = (frozenset({"reasoning", "reasoning_effort"}), frozenset({"fallback_config", "fallback_model"}))
-"""Two names of one thing: what a nearer level says under one of them hides what a farther one says under the other."""
+_SAME = (
+    frozenset({"reasoning", "reasoning_effort"}),
+    frozenset({"fallback_config", "fallback_model", "fallback_models"}),
+)
+"""Names of one thing: what a nearer level says under one of them hides what a farther one says under another."""
 
 
 def effective(configs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -227,7 +227,8 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     )
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
-    return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+    completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
+    return completing, Embedder(registry, client, recorder)
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":
