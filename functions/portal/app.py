@@ -169,7 +169,7 @@ def _mount_resources(app: FastAPI, runtime: Runtime) -> None:
         IntentGroups(desk, configure),
         ConfigurationPages(desk, configure),
         Models(runtime, desk, configure),
-        AnalyticsPages(desk, configure, Analytics(reading, now=runtime.now)),
+        AnalyticsPages(desk, configure, Analytics(reading, runtime.projections, now=runtime.now)),
     ):
         mount_all(app, resource.operations())
     elsewhere.mount(app, runtime)

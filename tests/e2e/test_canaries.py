@@ -218,6 +218,18 @@ def _reference(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, "reference": f"env:{sent.said[:100].replace(' ', '_')}", **sent.params}
 
 
+def _config(sent: Sent, stream: bool) -> dict[str, Any]:
+    """Every part of a request where a configuration has room for it."""
+    tools = [tool for tool in sent.params.get("tools", ()) if isinstance(tool, dict)]
+    extra = {name: value for name, value in sent.params.items() if name != "tools"}
+    said = {"model": sent.model, "system_prompt": sent.said, "metadata": sent.fields}
+    return {**said, **({"tools": tools} if tools else {}), **({"extra_body": extra} if extra else {})}
+
+
+def _intent(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {"action_type": secrets.token_hex(8), "meta": _config(sent, stream)}
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -237,6 +249,8 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
     "a reference": ("PUT", "/api/v1/credentials/nobody", _reference, False),
+    "configured": ("PUT", "/api/v1/applications/1/config", _config, False),
+    "configured, an intent": ("POST", "/api/v1/applications/1/intents", _intent, False),
 }
 
 

@@ -1,5 +1,6 @@
 """What botocore's clients are asked to do, as the actions and resources that IAM is asked about."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Recording:
     """What was called for while a function ran, in all threads."""
 
     needs: set[Need] = field(default_factory=set)
-    operations: set[str] = field(default_factory=set)
+    operations: Counter[str] = field(default_factory=Counter)
     _function: str | None = None
 
     @contextmanager
@@ -41,7 +42,7 @@ class Recording:
     def asked(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["asked"] = dict(params)
         if self._function is not None:
-            self.operations.add(model.name)
+            self.operations[model.name] += 1
             for action, resource in needed(model.service_model.service_name, model.name, params):
                 self.needs.add(Need(self._function, action, resource))
 

@@ -6,6 +6,7 @@ The functions run as Lambda runs them, on moto, and every call of their clients 
 import ast
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -101,7 +102,7 @@ def seen() -> Recording:
         with pytest.MonkeyPatch.context() as patch, world(patch, **SETTINGS.get(flow, {})) as weir:
             flow(weir)
             seen.needs |= weir.recording.needs
-            seen.operations |= weir.recording.operations
+            seen.operations += weir.recording.operations
     return seen
 
 
@@ -138,6 +139,22 @@ def _called(file: Path) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="_client"), attr=name)):
                 yield name
+
+
+def every_route(weir: World) -> None:
+    """With next to nothing asked: a new route that reads from somewhere else is found out without a flow of its own."""
+    named = {"application_ref_name": "desk", "action_type": "CHAT", "session_id": "1", "customer_identifier": "1"}
+    params = {"model": "demo/echo", "messages": MESSAGES}
+    body = {**named, "request_id": "1", "auth_keys": {}, "params": params}
+    weir.done("Completion", "POST", "/chat/completions/serialized", body | {"params": params | {"stream": False}})
+    weir.project(weir.stream(payloads=True))
+    asked = 0
+    for function in weir.handlers:
+        for method, path in weir.routes(function):
+            answer = weir.ask(function, method, re.sub(r"\{\w+\}", "1", path), None if method == "GET" else {})
+            assert answer["statusCode"] < 500 or answer["statusCode"] == 501, (method, path, answer["body"])
+            asked += 1
+    assert asked > 100
 
 
 def completions(weir: World) -> None:
@@ -323,6 +340,7 @@ SETTINGS: Mapping[Callable[[World], None], Mapping[str, str]] = {
 FLOWS: tuple[Callable[[World], None], ...] = (
     cached,
     keys_of_workspaces,
+    every_route,
     completions,
     completions_that_are_put_aside,
     stored_pairs,

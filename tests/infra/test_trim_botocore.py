@@ -30,6 +30,20 @@ def trimmed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+class Sent(Exception):
+    """A request has got as far as the network; where it goes."""
+
+
+def sent_to(found: Any, operation: str, arguments: dict[str, str]) -> str:
+    def stop(request: Any, **_: object) -> None:
+        raise Sent(request.url)
+
+    found.meta.events.register("before-send", stop)
+    with pytest.raises(Sent) as sent:
+        getattr(found, operation)(**arguments)
+    return str(sent.value)
+
+
 def client(data: Path, service: str, region: str) -> Any:
     session = Session()
     session.register_component("data_loader", Loader([str(data)], include_default_search_paths=False))
@@ -43,6 +57,21 @@ def test_a_client_of_the_trimmed_data_goes_to_the_same_place(trimmed: Path, serv
     found = client(trimmed, service, region).meta
     wanted = client(WHOLE, service, region).meta
     assert (found.endpoint_url, found.partition) == (wanted.endpoint_url, wanted.partition)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments"),
+    [
+        ("dynamodb", "list_tables", {}),
+        ("s3", "list_objects_v2", {"Bucket": "bucket-of-weir", "Prefix": "archive/"}),
+        ("sqs", "send_message", {"QueueUrl": "https://sqs.us-east-1.amazonaws.com/1/q", "MessageBody": "m"}),
+    ],
+)
+def test_a_call_is_sent_to_the_same_address(
+    trimmed: Path, service: str, operation: str, arguments: dict[str, str]
+) -> None:
+    found, wanted = (sent_to(client(data, service, "us-east-1"), operation, arguments) for data in (trimmed, WHOLE))
+    assert found == wanted
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -41,7 +41,7 @@ def test_references_are_read_as_they_were_set(engine: Engine, configuration: Con
 def test_they_are_no_part_of_what_holds_for_calls(configuration: ConfigStore) -> None:
     CredentialReferences(configuration).edit("main", lambda _: adding(reference("openai")))
     configurations = Configurations(configuration)
-    assert (configurations.all("main"), configurations.groups("main")) == ((), ())
+    assert (configurations.all("main"), configurations.snapshot("main").groups) == ((), ())
 
 
 def test_of_many_edits_at_once_none_is_lost(configuration: ConfigStore) -> None:

@@ -16,6 +16,7 @@ from weir.domain.errors import RequestInvalid
 from weir.domain.record import Labels
 from weir.http.app import parse_json
 from weir.http.chat_request import KEYWORDS_PARAMETERS, is_openais_prompt, validated
+from weir.http.routing import ROUTING_PARAMETERS
 from weir.protocols import jsonbytes
 
 _HEADERS: Mapping[bytes, str] = {
@@ -84,11 +85,12 @@ _DESCRIPTIVE = frozenset(
 )
 """They ask for nothing but to be kept."""
 
+_SHARE = frozenset({"model", "weight"})
 _CUSTOMER = frozenset({"customer_identifier", "name", "email", "metadata"})
 """What of `customer_params` describes; the rest are limits and budgets."""
 
 _AS_IT_IS: Mapping[str, Any] = {"disable_fallback": True, "field_name": "data: ", "delimiter": "\n\n"}
-"""What old clients send, and gets what it asks for: nothing falls back, and that is how a stream is framed."""
+"""What old clients send, and gets what it asks for: routing.py reads the first, and that is how a stream is framed."""
 
 WITHHELD = frozenset(
     {
@@ -213,8 +215,15 @@ def _without_effect(found: Mapping[str, Any], cached: bool) -> list[str]:
     names = [
         name
         for name, value in found.items()
-        if value and name not in in_force and name not in _DESCRIPTIVE and _AS_IT_IS.get(name) != value
+        if value
+        and name not in in_force
+        and name not in _DESCRIPTIVE
+        and name not in ROUTING_PARAMETERS
+        and _AS_IT_IS.get(name) != value
     ]
+    balanced = found.get("load_balance_models")
+    for share in balanced if isinstance(balanced, list) else ():
+        names += _beyond(share, "load_balance_models", _SHARE)
     if cached:
         names += _beyond(found.get("cache_options"), "cache_options", _CACHE_OPTIONS)
     names += _beyond(found.get("customer_params"), "customer_params", _CUSTOMER)

@@ -69,6 +69,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
     if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
         raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
     ledger, configurations, keys, projections = open_stores(settings, Numbering())
+    environ = {**settings.providers, **environ}
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
@@ -259,7 +260,8 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     )
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
-    return Completions(registry, client, recorder, models), Embedder(registry, client, recorder)
+    completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
+    return completing, Embedder(registry, client, recorder)
 
 
 def answer_cache(runtime: Runtime) -> "AnswerCache":

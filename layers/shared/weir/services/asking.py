@@ -9,12 +9,14 @@ from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
+from weir.domain.routing import Routing
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
+from weir.http.routing import ROUTING_PARAMETERS, to_routing
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
@@ -87,7 +89,9 @@ async def ask_embeddings(
     def call(params: EmbeddingParams, model: str, tags: CallTags) -> EmbeddingCall:
         return to_embedding_call(params, model, drop_unsupported=bool(tags.drop_unsupported))
 
-    return await _ask(request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params)
+    return await _ask(
+        request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params, routed=False
+    )
 
 
 async def _ask(
@@ -104,6 +108,7 @@ async def _ask(
     where: str = "",
     request_id: str | None = None,
     cached: bool = False,
+    routed: bool = True,
 ) -> Ask[Call]:
     """`cached`: such a call may be answered from the cache."""
     proxied = effective(body)
@@ -118,9 +123,10 @@ async def _ask(
         body = jsonbytes.loads(kept)
         tags = validated(CallTags, body)
     warnings = _warnings(tags)
-    given = NO_PARAMS
+    given, told = NO_PARAMS, NOTHING
     if proxied:
-        given = to_params(effective(body), cached=cached)
+        told = effective(body)
+        given = to_params(told, cached=cached)
         warnings += given.warnings
         kept = without_words(body) if given.withheld else kept
     try:
@@ -130,9 +136,14 @@ async def _ask(
             raise
         config = NOTHING
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
+    routing = None
+    if proxied or tags.fallback_config or tags.fallback_model or not ROUTING_PARAMETERS.isdisjoint(config):
+        routing, more = _routing(tags, told, config) if routed else (None, _unrouted(tags, told))
+        warnings += more
     if config:
         params, tags = filled(params, config), tagged(tags, config)
-    if params.model is None:
+    model = params.model or (routing.shares[0].model if routing is not None and routing.shares else None)
+    if model is None:
         raise RequestInvalid(
             f"'{where}model' is required: no default model is configured for this call.",
             param=f"{where}model",
@@ -143,8 +154,8 @@ async def _ask(
     if cached and not given.withheld and (proxied.get("cache_enabled") or config.get("cache_enabled")):
         cache = _cache_terms(effective(body), config)
     return Ask(
-        call=call(params, params.model, tags),
-        model=params.model,
+        call=call(params, model, tags),
+        model=model,
         workspace=principal.workspace,
         environment=principal.environment,
         request=kept,
@@ -162,6 +173,7 @@ async def _ask(
         labels=given.labels,
         withheld=given.withheld,
         cache=cache,
+        routing=routing,
         warnings=warnings,
     )
 
@@ -170,6 +182,22 @@ def _cache_terms(said: Mapping[str, Any], config: Mapping[str, Any]) -> CacheTer
     from weir.http.cache_params import to_terms  # schemas that most processes for completions never need
 
     return to_terms(said, config)
+
+
+def _routing(
+    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[Routing | None, tuple[str, ...]]:
+    return to_routing(_said(tags, told), config, no_fallbacks=told.get("disable_fallback") is True)
+
+
+def _unrouted(tags: CallTags, told: Mapping[str, Any]) -> tuple[str, ...]:
+    """Vectors of two models cannot be compared: a fallback would spoil whatever they are kept in."""
+    said = _said(tags, told)
+    return tuple(f"{name} is recorded and has no effect" for name in ROUTING_PARAMETERS & said.keys() if said[name])
+
+
+def _said(tags: CallTags, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"fallback_config": tags.fallback_config, "fallback_model": tags.fallback_model, **told}
 
 
 def _text(value: str | int | None) -> str | None:
@@ -195,7 +223,6 @@ def _warnings(tags: CallTags) -> tuple[str, ...]:
         "assistant": tags.assistant,
         "context_retrieval_enabled": tags.context_retrieval_enabled,
         "callback": tags.callback or tags.return_evaluation,
-        "fallback_config": tags.fallback_config or tags.fallback_model,
         "client_params.base_url": client_params.get("base_url") or client_params.get("baseUrl"),
     }
     return tuple(f"{name} is recorded and has no effect" for name, value in asked.items() if value)
