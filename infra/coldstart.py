@@ -94,7 +94,7 @@ class Median:
 
 def build_hellos(python: str) -> None:
     for name, put in (("hello", "pass"), ("hello_put", "table.put_item(TableName='t', Item={'pk': {'S': 'x'}})")):
-        (HERE / "written" / name).mkdir(parents=True)
+        (HERE / "written" / name).mkdir(parents=True, exist_ok=True)
         (HERE / "written" / name / "app.py").write_text(_HELLO.replace("PUT", put), encoding="utf-8")
         compiled(HERE / "written" / name, HERE / name, python)
 

@@ -30,6 +30,8 @@ compile layers/shared/requirements.txt pyproject.toml
 compile infra/locks/local.txt pyproject.toml --extra local --constraint layers/shared/requirements.txt
 compile infra/locks/test.txt pyproject.toml --extra local --extra test --constraint infra/locks/local.txt
 compile infra/locks/aws.txt --group aws
+compile infra/locks/ministack.txt --group ministack
+compile infra/locks/checkov.txt --group checkov
 
 # Other people's clients, each for an environment of its own: their own versions stand in the .in files.
 for pins in tests/conformance/requirements/*.in; do

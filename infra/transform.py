@@ -1,8 +1,6 @@
-"""Print template.yaml as CloudFormation makes it of SAM's short form, as JSON.
+"""Print a template as CloudFormation makes it of SAM's short form, as JSON; no credentials are needed."""
 
-`.venv-aws/bin/python infra/transform.py`. It needs no credentials; code and layers are given as objects of a bucket.
-"""
-
+import argparse
 import json
 import os
 import sys
@@ -20,14 +18,27 @@ class _ManagedPolicies:
 
 
 def main() -> int:
+    options = _options()
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-    template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    template = yaml_parse(options.template.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
-                resource["Properties"][name] = {"Bucket": "built", "Key": "built"}
+                folder = Path(resource["Properties"][name]).name
+                resource["Properties"][name] = {"Bucket": options.bucket, "Key": f"{folder}.zip"}
     sys.stdout.write(json.dumps(transform(template, {}, _ManagedPolicies()), indent=1) + "\n")
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("template", nargs="?", type=Path, default=TEMPLATE, help="default: template.yaml")
+    parser.add_argument(
+        "--bucket",
+        default="built",
+        help="where code and layers lie, as completion.zip, shared.zip …",
+    )
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

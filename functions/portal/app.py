@@ -1,5 +1,6 @@
 """The developer API below `/api/v1`: applications with their intents here, the other resources in `weir.portal`."""
 
+from dataclasses import replace
 from typing import Any
 
 from weir.runtime.lambda_handler import lambda_handler
@@ -8,22 +9,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from weir.domain.configuration import Level
 from weir.http.app import route
-from weir.http.auth import Scope
+from weir.http.auth import Principal, Scope
 from weir.http.chat_request import validated
+from weir.http.config_views import application_view, intent_view
 from weir.http.intake import take
-from weir.http.maitai_config import (
-    ApplicationBody,
-    ConfigBody,
-    IntentBody,
-    application_view,
-    intent_view,
-    to_changes,
-)
+from weir.http.maitai_config import ApplicationBody, ConfigBody, IntentBody, to_changes
 from weir.http.portal import all_of, data, path_id
 from weir.portal import api_keys, elsewhere, reports
 from weir.portal.analytics import AnalyticsPages
-from weir.portal.endpoints import Desk, mount_all
+from weir.portal.configuration import ConfigurationPages
+from weir.portal.endpoints import Desk, editor, mount_all
 from weir.portal.intent_groups import IntentGroups
 from weir.portal.models import Models
 from weir.portal.requests import Requests
@@ -55,7 +52,8 @@ class Applications:
         return all_of(request, views, also=("detailed",))
 
     async def create(self, request: Request) -> Response:
-        workspace, body = await self._body(request)
+        principal, body = await self._body(request)
+        workspace = principal.workspace
         asked = validated(ApplicationBody, body)
         application = await self._configure.create_application(
             workspace, asked.application_name, asked.application_ref_name
@@ -73,15 +71,12 @@ class Applications:
         return data(application.config)
 
     async def edit_config(self, request: Request) -> Response:
-        workspace, body = await self._body(request)
-        changes = to_changes(validated(ConfigBody, body))
-        edited = await self._configure.edit_application(workspace, path_id(request, "application_id"), changes)
-        return data(edited.config)
+        principal, body = await self._body(request)
+        return await self._edited(request, principal, await self._level(request, principal), body)
 
     async def reset_config(self, request: Request) -> Response:
-        workspace = self._workspace(request, "admin")
-        application = await self._configure.reset_application(workspace, path_id(request, "application_id"))
-        return data(application.config)
+        principal = self._runtime.keyring.authenticate(request.headers, "admin")
+        return await self._reset(request, principal, await self._level(request, principal))
 
     async def list_intents(self, request: Request) -> Response:
         workspace = self._workspace(request, "read")
@@ -89,12 +84,14 @@ class Applications:
         return all_of(request, [intent_view(intent) for intent in intents])
 
     async def create_intent(self, request: Request) -> Response:
-        workspace, body = await self._body(request)
+        principal, body = await self._body(request)
         asked = validated(IntentBody, body)
-        config = {} if asked.meta is None else {k: v for k, v in to_changes(asked.meta).items() if v is not None}
-        intent = await self._configure.create_intent(
-            workspace, path_id(request, "application_id"), asked.action_type, config
-        )
+        workspace, application_id = principal.workspace, path_id(request, "application_id")
+        intent = await self._configure.create_intent(workspace, application_id, asked.action_type)
+        if asked.meta is not None:
+            level = Level(intent.application, intent.name)
+            config = await self._configure.edit(workspace, level, to_changes(asked.meta), editor(request, principal))
+            intent = replace(intent, config=config)
         return data(intent_view(intent), 201)
 
     async def read_intent(self, request: Request) -> Response:
@@ -106,21 +103,35 @@ class Applications:
         return data((await self._configure.intent(workspace, *_ids(request))).config)
 
     async def edit_intent_config(self, request: Request) -> Response:
-        workspace, body = await self._body(request)
-        changes = to_changes(validated(ConfigBody, body))
-        return data((await self._configure.edit_intent(workspace, *_ids(request), changes)).config)
+        principal, body = await self._body(request)
+        return await self._edited(request, principal, await self._intent_level(request, principal), body)
 
     async def reset_intent_config(self, request: Request) -> Response:
-        workspace = self._workspace(request, "admin")
-        return data((await self._configure.reset_intent(workspace, *_ids(request))).config)
+        principal = self._runtime.keyring.authenticate(request.headers, "admin")
+        return await self._reset(request, principal, await self._intent_level(request, principal))
+
+    async def _level(self, request: Request, principal: Principal) -> Level:
+        application, _ = await self._configure.application(principal.workspace, path_id(request, "application_id"))
+        return Level(application.ref_name)
+
+    async def _intent_level(self, request: Request, principal: Principal) -> Level:
+        intent = await self._configure.intent(principal.workspace, *_ids(request))
+        return Level(intent.application, intent.name)
+
+    async def _edited(self, request: Request, principal: Principal, level: Level, body: Any) -> Response:
+        changes = to_changes(validated(ConfigBody, body))
+        return data(await self._configure.edit(principal.workspace, level, changes, editor(request, principal)))
+
+    async def _reset(self, request: Request, principal: Principal, level: Level) -> Response:
+        return data(await self._configure.reset(principal.workspace, level, editor(request, principal)))
 
     def _workspace(self, request: Request, scope: Scope) -> str:
         return self._runtime.keyring.authenticate(request.headers, scope).workspace
 
-    async def _body(self, request: Request) -> tuple[str, Any]:
+    async def _body(self, request: Request) -> tuple[Principal, Any]:
         runtime = self._runtime
         intake = await take(request, runtime.keyring, "admin", runtime.secrets, runtime.settings.body_limit)
-        return intake.principal.workspace, intake.body
+        return intake.principal, intake.body
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
@@ -155,6 +166,7 @@ def _mount_resources(app: FastAPI, runtime: Runtime) -> None:
         Requests(runtime, desk, configure, reading),
         SessionPages(runtime, desk, configure, reading, Sessions(runtime.ledger, reading)),
         IntentGroups(desk, configure),
+        ConfigurationPages(desk, configure),
         Models(runtime, desk, configure),
         AnalyticsPages(desk, configure, Analytics(reading, now=runtime.now)),
     ):

@@ -15,9 +15,9 @@ from weir.http import maitai_evaluate, maitai_store
 from weir.http.app import Schema, route
 from weir.http.camel_case import snake_cased
 from weir.http.chat_request import validated
+from weir.http.config_views import client_views, company_id
 from weir.http.errors import Dialect
 from weir.http.intake import Intake, header_id, take
-from weir.http.maitai_config import client_view, company_id
 from weir.http.maitai_evaluate import EvaluateBody, evaluate_response
 from weir.http.maitai_log import NativeLogBody
 from weir.http.maitai_metrics import client_error
@@ -88,7 +88,7 @@ class Storage:
     async def client_config(self, request: Request) -> Response:
         """Any key may read it: Maitai's clients do not start without."""
         workspace = self._runtime.keyring.authenticate(request.headers, None).workspace
-        found = [client_view(*application, workspace) for application in await self._configure.all(workspace)]
+        found = client_views(await self._configure.snapshot(workspace), workspace)
         return _json({"company_id": company_id(workspace), "applications": found})
 
     async def _take(self, request: Request) -> Intake:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.cost.idle import OPTIONS, idle_bill
 from infra.cost.paths import Kept, measure
+from infra.cost.waiting import HOURS_A_MONTH, WAITS_S, memory_mb, waiting
 from tests.bench.report import aligned
 from tests.infra.template import load
 from weir.ledger.keys import INDEXES, Index
@@ -28,16 +30,43 @@ def main() -> int:
         found = measure(SIZES, indexes)
         rows = [_HEADINGS, *(_row(name, size, kept, prices) for (name, size), kept in found.items())]
         sys.stdout.write(f"Indexes: {variant}\n{''.join(aligned(rows))}\n")
+    idle = ", ".join(f"{name} {idle_bill(prices, given):.2f} USD" for name, given in OPTIONS.items())
     api, stored = prices["api_request"]["usd_per_million"], prices["stored"]["usd_per_gb_month"]
     sys.stdout.write(
         "Sizes are bytes of a call's JSON and of its packed form; the other columns are write units of DynamoDB.\n"
         "The text is infra/cost/sample.txt; another compresses better or worse by a unit or two.\n"
         f"Beside the writes: a million requests of the API are {api:.2f} USD, a GB kept a month {stored:.2f} USD.\n"
         "The time of Lambda is not in this, nor are reads, the archive and the projector.\n"
-        f"Idle, a month: {idle_bill(prices):.2f} USD.\n"
+    )
+    sys.stdout.write(_waits(prices))
+    sys.stdout.write(
+        f"Idle, a month: {idle}.\n"
         f"Prices of {prices['date']}, with their sources in infra/prices.toml; nothing here was checked on real AWS.\n"
     )
     return 0
+
+
+def _waits(prices: Mapping[str, Any]) -> str:
+    """A completion waits for its model, and a function is paid for while it waits."""
+    memory = memory_mb(load(), "Completion")
+    found = [waiting(seconds, memory, prices) for seconds in WAITS_S]
+    servers = [server["name"] for server in prices["server"]]
+    rows = [("the model takes", "Lambda", "with the API", *servers)]
+    rows += [
+        (
+            f"{each.seconds} s",
+            f"{each.function:.2f}",
+            f"{each.call:.2f}",
+            *(f"{each.break_even[name] / 1e6:.2f} m ({each.per_second(name):.2f}/s)" for name in servers),
+        )
+        for each in found
+    ]
+    monthly = ", ".join(f"{server['name']} {server['usd_per_hour'] * HOURS_A_MONTH:.0f}" for server in prices["server"])
+    return (
+        f"\nOn Lambda the wait for the model is the main cost: USD a million completions at {memory} MB, and from how\n"
+        f"many a month on a server that runs all the time is cheaper. USD a month: {monthly}.\n"
+        f"What is written is the same for both, and not in this.\n{''.join(aligned(rows))}\n"
+    )
 
 
 def read_prices() -> dict[str, Any]:
@@ -49,30 +78,6 @@ def dollars(kept: Kept, prices: Mapping[str, Any]) -> float:
     per_unit: float = prices["write_unit"]["usd_per_million"]
     per_put: float = prices["s3_put"]["usd_per_million"]
     return kept.units.total() * per_unit + kept.s3_puts * per_put
-
-
-def idle_bill(prices: Mapping[str, Any]) -> float:
-    """Dollars a month of what the template makes with its defaults when nobody calls. Raises KeyError for what has no
-    price there: say what it costs.
-    """
-    template = load()
-    conditions = _conditions(template)
-    return sum(
-        float(prices["idle"][resource["Type"]])
-        for resource in template["Resources"].values()
-        if conditions.get(resource.get("Condition", ""), True)
-    )
-
-
-def _conditions(template: Mapping[str, Any]) -> dict[str, bool]:
-    """Of the form `a parameter equals a text`, or its opposite, with the parameters' defaults."""
-    found = {}
-    for name, condition in template.get("Conditions", {}).items():
-        (kind, value), *_ = condition.items()
-        equals = value[0]["Fn::Equals"] if kind == "Fn::Not" else value
-        same = template["Parameters"][equals[0]["Ref"]].get("Default") == equals[1]
-        found[name] = not same if kind == "Fn::Not" else same
-    return found
 
 
 def _row(name: str, size: int, kept: Kept, prices: Mapping[str, Any]) -> tuple[str, ...]:

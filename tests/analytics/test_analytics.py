@@ -3,6 +3,8 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -14,10 +16,10 @@ from hypothesis import given, settings
 
 from infra import analytics as athena
 from tests import strategies
-from weir.analytics import saved
+from weir.analytics import batches, saved
 from weir.analytics.columns import COLUMNS
 from weir.analytics.engine import Analytics, QueryFailed
-from weir.analytics.export import Filter, export_jsonl, export_parquet, hours
+from weir.analytics.export import Export, Filter
 from weir.domain.completion import Usage
 from weir.domain.ids import instant_of, milliseconds, uuid7
 from weir.domain.record import Failure, Payload, Record
@@ -28,8 +30,6 @@ from weir.protocols import jsonbytes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The saved queries look back from today."""
-
-COLUMNS_OF_BODIES = ["request", "response"]
 
 
 def record(number: int, *, hours_ago: int = 0, **fields: Any) -> Record:
@@ -182,13 +182,36 @@ def test_a_query_reaches_nothing_but_the_archive(archive: Archive, ask: Any, tmp
     assert not (tmp_path / "out.csv").exists()
 
 
-def exported(folder: Path, tmp_path: Path, asked: Filter, *, bodies: bool = True) -> list[dict[str, Any]]:
+def export(folder: Path, tmp_path: Path, asked: Filter, workspace: str = "default", *, bodies: bool = True) -> Export:
+    spill = tmp_path / "exporting"
+    spill.mkdir(exist_ok=True)
+    reader = Archive(FileBlobStore(folder.parent), nonce=str)
+    return Export(reader, workspace, asked, spill=spill, memory="256MB", bodies=bodies)
+
+
+def exported(
+    folder: Path, tmp_path: Path, asked: Filter, workspace: str = "default", *, bodies: bool = True
+) -> list[dict[str, Any]]:
     out = io.BytesIO()
-    with Analytics(folder, spill=tmp_path) as analytics:
-        counts = list(export_jsonl(analytics, hours(folder, "default", asked), asked, out, bodies=bodies))
+    steps = list(export(folder, tmp_path, asked, workspace, bodies=bodies).jsonl(out))
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert (counts or [0])[-1] == len(lines)
+    assert (steps[-1].calls if steps else 0) == len(lines)
+    assert list((tmp_path / "exporting").iterdir()) == []
     return lines
+
+
+def in_parquet(
+    folder: Path, tmp_path: Path, asked: Filter, workspace: str = "default", *, bodies: bool = True
+) -> list[tuple[Any, ...]]:
+    out = tmp_path / "calls.parquet"
+    steps = list(export(folder, tmp_path, asked, workspace, bodies=bodies).parquet(out))
+    assert list((tmp_path / "exporting").iterdir()) == []
+    import duckdb
+
+    with duckdb.connect() as connection:
+        rows = connection.execute("SELECT * FROM read_parquet(?)", [str(out)]).fetchall()
+    assert (steps[-1].calls if steps else 0) == len(rows)
+    return rows
 
 
 def test_json_lines_have_objects_where_the_archive_has_texts(archive: Archive, folder: Path, tmp_path: Path) -> None:
@@ -248,19 +271,100 @@ def test_filters(archive: Archive, folder: Path, tmp_path: Path, asked: Filter, 
     assert all("request" not in line for line in exported(folder, tmp_path, asked, bodies=False))
 
 
-def test_parquet_holds_the_same_calls(archive: Archive, folder: Path, tmp_path: Path) -> None:
-    keep(archive, *(call(n, hours_ago=n, claimed_cost=Decimal(n)) for n in range(5)))
-    spill, out = tmp_path / "spill", tmp_path / "calls.parquet"
-    spill.mkdir()
-    with Analytics(folder, spill=spill) as analytics:
-        parts = hours(folder, "default", Filter())
-        assert list(export_parquet(analytics, parts, Filter(), out, spill=spill)) == [1, 2, 3, 4, 5]
-    assert list(spill.iterdir()) == []
-    import duckdb
+def test_a_workspace_of_any_name_is_exported(archive: Archive, folder: Path, tmp_path: Path) -> None:
+    keep(archive, call(1, workspace="team ü/1"), call(2))
+    (line,) = exported(folder, tmp_path, Filter(), "team ü/1")
+    assert (line["workspace"], line["request"]) == ("team ü/1", {"n": 1})
 
-    with duckdb.connect() as connection:
-        rows = connection.execute("SELECT cost, request FROM read_parquet(?) ORDER BY id", [str(out)]).fetchall()
-    assert rows == [(Decimal(n), f'{{"n":{n}}}') for n in (4, 3, 2, 1, 0)]
+
+def test_an_export_tells_how_far_it_is(archive: Archive, folder: Path, tmp_path: Path, in_batches_of_two: None) -> None:
+    calls = [call(n) for n in range(4)]
+    archive.append(Partition.of("default", calls[0].record.id), calls)
+    keep(archive, call(9, hours_ago=1))
+    made = export(folder, tmp_path, Filter())
+    steps = list(made.jsonl(io.BytesIO()))
+    assert (len(made.hours), [step.calls for step in steps], [round(step.hours, 1) for step in steps]) == (
+        2,
+        [1, 3, 5],
+        [1.0, 1.5, 2.0],
+    )
+
+
+@pytest.fixture
+def in_batches_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "BATCH_CALLS", 2)
+
+
+PARTS = (
+    Filter(),
+    Filter(application="shop"),
+    Filter(model="gpt-a", provider="openai", environment="test"),
+    Filter(since=NOW - timedelta(hours=2)),
+    Filter(before=NOW - timedelta(hours=1)),
+)
+
+
+def mixed(archive: Archive) -> None:
+    """Three hours of calls in objects whose ids overlap, some changed later, one erased, one that is no text."""
+    for hours_ago in range(3):
+        calls = [
+            call(
+                n,
+                hours_ago=hours_ago,
+                application=("shop", "desk", None)[n % 3],
+                environment=("prod", "test")[n % 2],
+                claimed_cost=Decimal(n) / 7 if n % 4 else None,
+                metadata={"n": [n]} if n % 5 else {},
+            )
+            for n in range(13)
+        ]
+        calls[5] = Call(calls[5].record, Payload(b'{"broken', b"\xff\xfe"))
+        partition = Partition.of("default", calls[0].record.id)
+        changed = [
+            Call(replace(each.record, note=f"note {revision}", revision=revision))
+            for revision in (1, 2)
+            for each in calls[::3]
+        ]
+        for part in (calls[1::2], calls[::2], changed):
+            archive.append(partition, part)
+        archive.name_erased(partition, [calls[3].record.id, calls[4].record.id])
+        archive.blank(partition)
+
+
+def as_line(columns: list[str], row: tuple[Any, ...]) -> dict[str, Any]:
+    found = {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+    for name, value in found.items():
+        if name in ("metadata", "request", "response"):
+            with suppress(ValueError):
+                found[name] = json.loads(value)
+        elif isinstance(value, Decimal):
+            found[name] = f"{value.normalize():f}"
+        elif isinstance(value, datetime):
+            found[name] = f"{value.isoformat(timespec='milliseconds')}Z"
+    return found
+
+
+@pytest.mark.parametrize("asked", PARTS)
+@pytest.mark.parametrize("bodies", [True, False])
+def test_an_export_in_batches_has_what_the_view_has_of_the_whole_archive(
+    archive: Archive, folder: Path, tmp_path: Path, asked: Filter, bodies: bool, in_batches_of_two: None
+) -> None:
+    mixed(archive)
+    keep(archive, call(1, workspace="another"))
+    where, values = asked.where()
+    columns = "*" if bodies else "* EXCLUDE (request, response)"
+    with Analytics(folder, spill=tmp_path) as analytics:
+        result = analytics.ask(
+            f"SELECT {columns} FROM calls WHERE workspace = 'default' AND {where} ORDER BY id", values
+        )
+        whole = result.rows()
+    assert len(whole) > 5
+    assert in_parquet(folder, tmp_path, asked, bodies=bodies) == whole
+    assert exported(folder, tmp_path, asked, bodies=bodies) == [as_line(result.columns, row) for row in whole]
+
+
+def test_parquet_of_nothing_has_the_columns(folder: Path, tmp_path: Path) -> None:
+    assert in_parquet(folder, tmp_path, Filter()) == []
 
 
 def test_the_template_for_athena_is_what_the_queries_say() -> None:

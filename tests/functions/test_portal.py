@@ -15,7 +15,7 @@ from functions.storage import app as storage
 from tests.functions.test_maitai import envelope
 from tests.functions.test_maitai_traps import COMPLETE, INIT, STORE, World
 from tests.functions.test_storage import DOCUMENTED
-from tests.runtime import INGEST_KEY, OTHER_KEY, READ_KEY, START, Caller, fixed_runtime
+from tests.runtime import INGEST_KEY, KEY, OTHER_KEY, READ_KEY, START, Caller, fixed_runtime
 from tests.upstream import Upstream, completion_reply
 
 BASE = "/api/v1/applications"
@@ -88,10 +88,10 @@ def test_applications_and_intents_are_made_and_read(world: World) -> None:
 def test_values_are_set_one_by_one_and_null_takes_them_away(world: World) -> None:
     shop(world.weir)
     for path in (f"{BASE}/1/config", f"{BASE}/1/intents/1/config"):
-        assert world.weir.put(path, json={"model": "m", "inference_location": "CLIENT", "own": [1]}).json() == {
-            "data": {"model": "m", "inference_location": 0, "own": [1]}
+        assert world.weir.put(path, json={"model": "m", "inference_location": "CLIENT", "stop": ["x"]}).json() == {
+            "data": {"model": "m", "inference_location": 0, "stop": ["x"]}
         }
-        edited = {"data": {"inference_location": 0, "own": [1], "temperature": 0.5}}
+        edited = {"data": {"inference_location": 0, "stop": ["x"], "temperature": 0.5}}
         assert world.weir.put(path, json={"model": None, "temperature": 0.5}).json() == edited
         assert world.weir.get(path).json() == edited
     assert world.weir.post(f"{BASE}/1/intents/1/config/reset").json() == {"data": {}}
@@ -144,10 +144,24 @@ def test_reading_and_editing_need_their_scopes_and_stay_in_their_workspace(world
     assert world.weir.with_key(OTHER_KEY).get(f"{BASE}/1").status_code == 404
 
 
-def test_keys_in_a_config_are_not_kept(world: World) -> None:
+@pytest.mark.parametrize(
+    ("config", "param"),
+    [
+        ({"metadata": {"api_key": "canary-in-a-config"}}, "metadata.api_key"),
+        ({"extra_body": {"headers": {"x-any": "canary-in-a-config"}}}, "extra_body.headers.x-any"),
+        ({"tools": [{"type": "mcp", "authorization": "canary-in-a-config"}]}, "tools[0].authorization"),
+        ({"system_prompt": f"The key is {KEY}."}, "system_prompt"),
+    ],
+)
+def test_a_config_that_holds_a_key_is_refused(world: World, config: Any, param: str) -> None:
     shop(world.weir)
-    answer = world.weir.put(f"{BASE}/1/config", json={"metadata": {"api_key": "canary-in-a-config"}})
-    assert answer.json()["data"] == {"metadata": {"api_key": "[erased]"}}
+    for path in (f"{BASE}/1/config", f"{BASE}/1/intents/1/config", "/api/v1/config"):
+        answer = world.weir.put(path, json=config)
+        said = f"'{param}' holds a key, or stands where keys stand; a configuration must not hold one."
+        error = answer.json()["error"]
+        assert (answer.status_code, error["message"], error["details"]) == (400, said, {"param": param})
+        assert world.weir.get(path).json() == {"data": {}}
+    assert world.weir.get("/api/v1/config/versions").json() == {"data": []}
 
 
 @pytest.mark.parametrize("path", [COMPLETE, "/v1/chat/completions", "/api/chat/completions"])
@@ -165,7 +179,10 @@ def test_the_requests_own_value_wins_then_the_intents_then_the_applications(worl
     assert {log["model"] for log in world.logs()} == {"openai/of-intent", "openai/own"}
 
 
-def test_every_parameter_of_a_config_holds(world: World) -> None:
+@pytest.mark.parametrize(
+    "level", ["/config", "/applications/1/config", "/intent-groups/1/config", "/applications/1/intents/1/config"]
+)
+def test_every_parameter_of_a_config_holds_at_every_level(world: World, level: str) -> None:
     config: dict[str, Any] = {
         "temperature": 0.0,
         "stop": ["x"],
@@ -178,6 +195,12 @@ def test_every_parameter_of_a_config_holds(world: World) -> None:
         "top_k": 4,
         "min_p": 0.5,
         "repetition_penalty": 1.1,
+        "seed": 7,
+        "logit_bias": {"5": -1.5},
+        "service_tier": "flex",
+        "tools": [{"type": "function", "function": {"name": "now"}}],
+        "tool_choice": "required",
+        "parallel_tool_calls": False,
     }
     also = {
         "model": "openai/m",
@@ -186,9 +209,12 @@ def test_every_parameter_of_a_config_holds(world: World) -> None:
         "reasoning": {"effort": "low"},
         "system_prompt": "Be brief.",
         "streaming": True,
-        "timeout": 5,
+        "extra_body": {"of_the_provider": [1]},
+        "metadata": {"team": "a"},
     }
-    shop(world.weir, config | also)
+    shop(world.weir)
+    assert world.weir.post("/api/v1/intent-groups", json={"intent_name": "NEW_INTENT"}).status_code == 201
+    assert world.weir.put(f"/api/v1{level}", json=config | also).status_code == 200
     world.upstream.replies["m"] = completion_reply()
     got = sent(world, "/v1/chat/completions")
     assert got == {
@@ -198,7 +224,9 @@ def test_every_parameter_of_a_config_holds(world: World) -> None:
         "chat_template_kwargs": {"thinking": False},
         "response_format": {"type": "json_object"},
         "reasoning_effort": "low",
+        "of_the_provider": [1],
     }
+    assert world.logs()[-1]["metadata"] == {"team": "a"}
     messages = [{"role": "developer", "content": "Be long."}, {"role": "user", "content": "hi"}]
     own = {"messages": messages, "max_completion_tokens": 5, "extra_body": {"top_k": 1}, "reasoning_effort": "high"}
     got = sent(world, "/v1/chat/completions", **own)
@@ -251,6 +279,23 @@ CLIENTS: Any = {
     "feedback": [],
     "metadata": {},
 }
+
+
+def test_a_client_gets_what_holds_of_every_level(world: World) -> None:
+    shop(world.weir, {"n": 2, "top_p": 0.2})
+    world.weir.post(f"{BASE}/1/intents", json={"action_type": "OTHER"})
+    world.weir.post("/api/v1/intent-groups", json={"intent_name": "NEW_INTENT"})
+    server = {"seed": 7, "tools": [{"type": "function", "function": {"name": "f"}}]}
+    format = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
+    world.weir.put("/api/v1/config", json={"model": "m", "n": 1, "top_p": 0.1, "max_tokens": 1, **server})
+    world.weir.put("/api/v1/intent-groups/1/config", json={"top_p": 0.3, "response_format": format})
+    (application,) = world.weir.get(INIT).json()["applications"]
+    whole = {**CLIENTS, "model": "m", "n": 2, "top_p": 0.2, "max_tokens": 1}
+    assert application["meta"] == whole
+    assert [(action["action_type"], action["meta"]) for action in application["action_types"]] == [
+        ("NEW_INTENT", {**whole, "top_p": 0.3}),
+        ("OTHER", whole),
+    ]
 
 
 @pytest.mark.parametrize("path", [INIT, f"/api/v1{INIT}"])

@@ -1,104 +1,39 @@
 """The built functions under AWS's own Runtime Interface Emulator, which ships inside the wheel of aws-sam-cli."""
 
 import json
-import os
-import platform
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from infra.here import HERE, LAYER, RIC, build, install_ric
+from infra import invoke, ministack
+from infra.here import build, install_ric
 from infra.pack import ROOT, TARGET, target_python
+from infra.rie import emulated, emulator
 
-NAMES = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64"}
-FOUND = sorted(ROOT.glob(f".venv-aws/lib/*/site-packages/samcli/local/rapid/{NAMES.get(platform.machine(), '-')}"))
 PYTHON = target_python()
 
 pytestmark = [
-    pytest.mark.skipif(not FOUND, reason="the emulator is not installed; `make test` installs it with the AWS tools"),
+    pytest.mark.skipif(
+        emulator() is None, reason="the emulator is not installed; `make test` installs it with the AWS tools"
+    ),
     pytest.mark.skipif(PYTHON is None, reason=f"there is no Python {TARGET} on this machine"),
 ]
 
 
 @pytest.fixture(scope="module")
-def built() -> None:
+def built() -> str:
     """Left where it is, for whoever wants to look at it."""
     assert PYTHON is not None
     build(PYTHON)
     install_ric(PYTHON)
+    return PYTHON
 
 
-@contextmanager
-def emulated(function: str, data: Path) -> Iterator[httpx.Client]:
-    """The client's address is that of the function's invocations."""
-    streams = function == "completion"
-    command = (
-        [f"{LAYER}/bin/weir-stream", str(PYTHON)] if streams else [str(PYTHON), "-m", "awslambdaric", "app.handler"]
-    )
-    ports = [free_port(), free_port()]
-    rie = data / "rie"
-    rie.write_bytes(FOUND[0].read_bytes())
-    rie.chmod(0o755)
-    environ = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{HERE / function}:{LAYER}/python:{RIC}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LAMBDA_TASK_ROOT": str(HERE / function),
-        "_HANDLER": "app.handler",
-        "WEIR_DATA_DIR": str(data),
-        "WEIR_API_KEY": "canary-key-of-the-event",
-        **({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bin/weir-stream"} if streams else {}),
-    }
-    addresses = [
-        "--runtime-interface-emulator-address",
-        f"127.0.0.1:{ports[0]}",
-        "--runtime-api-address",
-        f"127.0.0.1:{ports[1]}",
-    ]
-    with (data / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(rie), *addresses, *command, "app.handler"],
-            cwd=HERE / function,
-            env=environ,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            wait_for(ports[0])
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{ports[0]}/2015-03-31/functions/function", timeout=60
-            ) as client:
-                yield client
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def wait_for(port: int) -> None:
-    last = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < last
-            time.sleep(0.02)
-        else:
-            return
+def environ(data: Path) -> dict[str, str]:
+    return {"WEIR_DATA_DIR": str(data), "WEIR_API_KEY": "canary-key-of-the-event"}
 
 
 def event(name: str) -> Mapping[str, Any]:
@@ -114,22 +49,45 @@ def event(name: str) -> Mapping[str, Any]:
         ("portal", "portal-requests", {200}),
     ],
 )
-@pytest.mark.usefixtures("built")
-def test_a_function_answers_whole(function: str, name: str, statuses: set[int], tmp_path: Path) -> None:
-    with emulated(function, tmp_path) as client:
-        answer = client.post("/invocations", json=event(name)).json()
+def test_a_function_answers_whole(function: str, name: str, statuses: set[int], built: str, tmp_path: Path) -> None:
+    with emulated(function, built, environ(tmp_path), tmp_path / "log") as address:
+        answer = httpx.post(address, json=event(name), timeout=60).json()
 
     assert answer["statusCode"] in statuses, (answer, (tmp_path / "log").read_text())
 
 
-@pytest.mark.usefixtures("built")
-def test_the_completion_answers_in_the_form_of_a_stream(tmp_path: Path) -> None:
+def test_the_completion_answers_in_the_form_of_a_stream(built: str, tmp_path: Path) -> None:
     """The emulator takes the pieces and gives them back whole: metadata, eight NULs, body."""
-    with emulated("completion", tmp_path) as client:
-        streamed = client.post("/invocations", json=event("completion-stream")).content
-        whole = client.post("/invocations", json=event("completion")).content
+    with emulated("completion", built, environ(tmp_path), tmp_path / "log") as address:
+        streamed = httpx.post(address, json=event("completion-stream"), timeout=60).content
+        whole = httpx.post(address, json=event("completion"), timeout=60).content
 
     metadata, body = streamed.split(bytes(8), 1)
     assert json.loads(metadata)["statusCode"] == 200
     assert body.endswith(b"data: [DONE]\n\n")
     assert json.loads(whole.split(bytes(8), 1)[1])["object"] == "chat.completion"
+
+
+@pytest.mark.usefixtures("built")
+def test_make_invoke_prints_the_answer_and_keeps_what_was_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(invoke, "KEPT", tmp_path)
+
+    assert invoke.main(["storage", "infra/events/storage.json"]) == 0
+    stored = json.loads(json.loads(capsys.readouterr().out)["body"])
+    assert invoke.main(["request_log", "infra/events/request-log-list.json"]) == 0
+    (row,) = json.loads(json.loads(capsys.readouterr().out)["body"])["results"]
+    assert invoke.main(["upkeep", "infra/events/upkeep.json"]) == 0
+    assert capsys.readouterr().out == "null\n"
+
+    assert row["id"] == stored["id"]
+
+
+@pytest.mark.usefixtures("built")
+def test_make_invoke_gives_the_projector_a_table_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    if (reason := ministack.missing()) is not None:
+        pytest.skip(reason)
+
+    assert invoke.main(["projector", "infra/events/projector.json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"batchItemFailures": []}

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class _Loader(yaml.SafeLoader):
-    pass
+    """CloudFormation's YAML."""
 
 
 def _tagged(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def _tagged(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _tagged)
 
 
-def load() -> dict[str, Any]:
-    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(encoding="utf-8"), _Loader)
+def load(path: str = "template.yaml") -> dict[str, Any]:
+    template: dict[str, Any] = yaml.load((ROOT / path).read_text(encoding="utf-8"), _Loader)
     return template
 
 

@@ -1,6 +1,7 @@
 """Facts about template.yaml that a lint does not know."""
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings
 
 FUNCTIONS = template.resources("AWS::Serverless::Function")
+ROLES = template.resources("AWS::IAM::Role")
 FOLDERS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))
 SERVING = sorted(
     function["Properties"]["CodeUri"].removeprefix("functions/")
@@ -36,10 +38,13 @@ PREFIXES = ("payloads", "spill", "archive", "seals")
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each function's own policies; what all functions have is in managed ones."""
     for name, function in FUNCTIONS.items():
-        for policy in function["Properties"].get("Policies", []):
-            for statement in policy["Statement"]:
-                yield name, statement
+        match function["Properties"]["Role"]:
+            case {"Fn::GetAtt": [role, "Arn"]}:
+                for policy in ROLES[role]["Properties"]["Policies"]:
+                    for statement in policy["PolicyDocument"]["Statement"]:
+                        yield name, statement
 
 
 def listed(value: Any) -> list[Any]:
@@ -73,26 +78,50 @@ def test_the_layer_is_built_for_the_runtime_of_the_functions() -> None:
 
 
 def test_no_function_may_do_everything_or_reach_everything() -> None:
+    """What each may do beside is in test_iam.py."""
     found = list(statements())
     assert {name for name, _ in found} == set(FUNCTIONS)
-    for name, statement in found:
+    for name, statement in [*found, *of_all_functions()]:
         assert statement["Effect"] == "Allow"
         for action in listed(statement["Action"]):
             assert "*" not in action, name
         for resource in listed(statement["Resource"]):
             match resource:
-                case {"Fn::GetAtt": ["DeadLetters", "Arn"]} if statement["Action"] == "sqs:SendMessage":
+                case {"Fn::GetAtt": ["Table" | "Bucket" | "DeadLetters" | "FunctionLogs", "Arn"]}:
                     pass
-                case {"Fn::GetAtt": ["Table", "Arn"]}:
+                case {"Fn::GetAtt": ["Table", "StreamArn"]} | {"Ref": "KmsKeyArn"}:
                     pass
                 case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
                     pass
-                case {"Fn::GetAtt": ["Bucket", "Arn"]}:
-                    assert listed(statement["Action"]) == ["s3:ListBucket"], name
-                case {"Fn::Sub": "${Table.Arn}/index/*"}:
-                    assert listed(statement["Action"]) == ["dynamodb:Query"], name
+                case {"Fn::Sub": path} if path in {f"${{Table.Arn}}/index/{index}" for index in INDEXES}:
+                    pass
+                case {"Fn::Sub": "${Table.Arn}/stream/*"}:
+                    assert listed(statement["Action"]) == ["dynamodb:ListStreams"], name
                 case _:
                     pytest.fail(f"{name} may reach {resource}")
+
+
+def of_all_functions() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, policy in template.resources("AWS::IAM::ManagedPolicy").items():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield name, statement
+
+
+def test_every_function_has_a_role_of_its_own_and_none_of_awss_policies() -> None:
+    named = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in FUNCTIONS.values()]
+    assert sorted(named) == sorted(ROLES)
+    assert not any("Policies" in function["Properties"] for function in FUNCTIONS.values())
+    for role in ROLES.values():
+        assert role["Properties"]["ManagedPolicyArns"] == [
+            {"Ref": "WriteLogs"},
+            {"Fn::If": ["HasKmsKey", {"Ref": "UseKey"}, {"Ref": "AWS::NoValue"}]},
+        ]
+        (trusted,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trusted == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
 
 
 def test_the_projector_is_not_fed_what_it_writes() -> None:
@@ -111,7 +140,7 @@ def test_the_projector_is_not_fed_what_it_writes() -> None:
     assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
 
-@pytest.mark.parametrize("folder", SERVING)
+@pytest.mark.parametrize("folder", ["completion", "storage", "request_log"])
 def test_who_keeps_calls_may_put_them_aside_and_find_them_there(folder: str) -> None:
     """S3 says that something is not there only to who may list; to others it is a refusal."""
     allowed = {
@@ -132,7 +161,10 @@ def test_blobs_lie_where_the_policies_allow() -> None:
     assert tuple(key.partition("/")[0] for key in keys) == PREFIXES
 
 
-@pytest.mark.parametrize("type", ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
+@pytest.mark.parametrize(
+    "type",
+    ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy"],
+)
 def test_what_is_kept_outlives_the_stack(type: str) -> None:
     found = template.resources(type)
     assert found
@@ -146,8 +178,30 @@ def test_the_bucket_is_private_and_takes_tls_only() -> None:
     (policy,) = template.resources("AWS::S3::BucketPolicy").values()
     assert policy["Properties"]["Bucket"] == {"Ref": name}
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Effect"] == "Deny"
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement == {
+        "Sid": "OnlyOverTLS",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def test_the_queue_takes_tls_only() -> None:
+    ((name, _),) = template.resources("AWS::SQS::Queue").items()
+    (policy,) = template.resources("AWS::SQS::QueuePolicy").values()
+    assert policy["Properties"]["Queues"] == [{"Ref": name}]
+    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "OnlyOverTLS",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": {"Fn::GetAtt": [name, "Arn"]},
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
 
 
 def test_the_key_never_stands_in_the_template() -> None:
@@ -175,6 +229,12 @@ def test_the_table_has_an_index_for_each_that_may_be_written() -> None:
     indexes = template.table_definition()["GlobalSecondaryIndexes"]
     assert {index["IndexName"] for index in indexes} == INDEXES
     assert [index["KeySchema"][0]["AttributeName"] for index in indexes] == [index["IndexName"] for index in indexes]
+
+
+def test_every_parameter_is_explained_in_the_documentation() -> None:
+    table = (template.ROOT / "docs" / "aws.md").read_text(encoding="utf-8").partition("## Options")[2]
+    first = " ".join(line.split("|")[1] for line in table.partition("\n### ")[0].splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", first)) == set(template.load()["Parameters"])
 
 
 def test_no_path_belongs_to_two_functions() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import SIZES, dollars, idle_bill, read_prices
+from infra.cost.__main__ import SIZES, dollars, read_prices
+from infra.cost.idle import idle_bill
 from infra.cost.paths import PATHS, Kept, measure
 from infra.cost.units import write_units
 from tests.infra.template import table_definition
@@ -163,7 +164,15 @@ def test_an_idle_stack_costs_no_more_than_10_cents_a_month() -> None:
     assert idle_bill(read_prices()) <= 0.10
 
 
+def test_what_is_paid_by_the_month_is_counted_when_it_is_asked_for() -> None:
+    """16 metrics that alarms look at, and a dashboard; some of both are free, which is not counted."""
+    prices = read_prices()
+    bills = [idle_bill(prices, given) for given in ({"Alarms": "on"}, {"Dashboard": "on"})]
+    assert bills == [pytest.approx(idle_bill(prices) + more) for more in (1.60, 3.00)]
+
+
 def test_every_price_says_where_it_is_from() -> None:
-    prices = {name: price for name, price in read_prices().items() if name not in ("date", "idle")}
-    assert prices
-    assert all(price["source"] for price in prices.values())
+    prices = read_prices()
+    priced = [price for name, price in prices.items() if name not in ("date", "idle", "server")] + prices["server"]
+    assert len(priced) > 5
+    assert all(price["source"] for price in priced)

@@ -1,15 +1,16 @@
 """What holds for a call: how often it is asked of the ledger, and what happens when that refuses."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from weir.domain.configuration import Level, effective
 from weir.domain.errors import LedgerUnavailable
-from weir.ledger.configuration import Configurations
+from weir.ledger.configuration import Author, Configurations
 from weir.ledger.sqlite_config import SQLiteConfigStore
 from weir.services import defaults as defaults_module
 from weir.services.defaults import MAX_AGE_S, Defaults
@@ -22,13 +23,16 @@ class CountingStore(SQLiteConfigStore):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.path = path
         self.reads = 0
         self.down = False
+        self.on_read: Callable[[], None] = lambda: None
 
     def get(self, workspace: str, *keys: str) -> dict[str, bytes]:
         self.reads += 1
         if self.down:
             raise LedgerUnavailable("The configuration cannot be read.")
+        self.on_read()
         return super().get(workspace, *keys)
 
 
@@ -66,7 +70,12 @@ def set_model(store: CountingStore, model: str) -> None:
         application = configurations.add_application("main", "shop", "Shop", NOON)
         assert application is not None
         configurations.add_intent("main", application, "CHAT", NOON)
-    configurations.edit_intent("main", "shop", "CHAT", lambda _: {"model": model})
+    configurations.edit_level("main", Level("shop", "CHAT"), lambda _: {"model": model}, Author("operator", NOON))
+    store.reads = 0
+
+
+def set_at(store: CountingStore, level: Level, config: Any) -> None:
+    Configurations(store).edit_level("main", level, lambda _: config, Author("operator", NOON))
     store.reads = 0
 
 
@@ -88,11 +97,94 @@ def test_the_ledger_is_asked_once_until_the_answer_is_old(
     assert store.reads == 1
 
 
-def test_a_call_without_an_application_asks_nothing(
+def test_what_is_set_for_the_workspace_holds_for_a_call_without_an_application(
     loop: asyncio.Runner, defaults: Defaults, store: CountingStore
 ) -> None:
-    assert of(loop, defaults, None) == {}
-    assert store.reads == 0
+    set_at(store, Level(), {"model": "of the workspace", "n": 1})
+    assert [of(loop, defaults, None, None) for _ in range(3)] == [{"model": "of the workspace", "n": 1}] * 3
+    assert store.reads == 1
+    assert Configurations(store).all("main") == ()
+
+
+def test_what_is_nearer_to_a_call_goes_first(loop: asyncio.Runner, defaults: Defaults, store: CountingStore) -> None:
+    configurations = Configurations(store)
+    shop = configurations.add_application("main", "shop", "Shop", NOON)
+    assert shop is not None
+    configurations.add_intent("main", shop, "CHAT", NOON)
+    configurations.add_group("main", "CHAT", NOON)
+    set_at(store, Level(), {"w": 1, "a": 1, "g": 1, "i": 1})
+    set_at(store, Level("shop"), {"a": 2, "g": 2, "i": 2})
+    set_at(store, Level(None, "CHAT"), {"g": 3, "i": 3})
+    set_at(store, Level("shop", "CHAT"), {"i": 4})
+    assert of(loop, defaults) == {"w": 1, "a": 2, "g": 3, "i": 4}
+    assert store.reads == 1
+    assert of(loop, defaults, "shop", "OTHER") == {"w": 1, "a": 2, "g": 2, "i": 2}
+    assert of(loop, defaults, "other", "CHAT") == {"w": 1, "a": 1, "g": 3, "i": 3}
+    assert of(loop, defaults, None, "CHAT") == {"w": 1, "a": 1, "g": 3, "i": 3}
+    assert of(loop, defaults, "shop", None) == {"w": 1, "a": 2, "g": 2, "i": 2}
+    assert of(loop, defaults, "other", None) == {"w": 1, "a": 1, "g": 1, "i": 1}
+
+
+def test_two_names_of_one_thing_do_not_hold_at_once() -> None:
+    far, near = {"reasoning": {"effort": "high"}, "fallback_model": "a"}, {"reasoning_effort": "low", "n": 1}
+    assert effective([far, near]) == {"fallback_model": "a", "reasoning_effort": "low", "n": 1}
+    assert effective([near, far]) == {**far, "n": 1}
+
+
+def test_many_calls_at_once_read_once(loop: asyncio.Runner, defaults: Defaults, store: CountingStore) -> None:
+    set_model(store, "first")
+
+    async def calls() -> tuple[Any, ...]:
+        return tuple(await asyncio.gather(*(defaults.of("main", "shop", "CHAT") for _ in range(50))))
+
+    assert loop.run(calls()) == ({"model": "first"},) * 50
+    assert store.reads == 1
+
+
+def test_an_edit_is_live_in_every_process_within_ten_seconds(
+    loop: asyncio.Runner, store: CountingStore, clock: Clock
+) -> None:
+    """Whenever within its ten seconds a process has read, whichever level is edited."""
+    set_model(store, "first")
+    processes = [Defaults(Configurations(SQLiteConfigStore(store.path)), now=lambda: NOON, clock=clock) for _ in "12"]
+    for number, process in enumerate(processes):
+        clock.now = 4.0 * number
+        assert of(loop, process) == {"model": "first"}
+    clock.now = edited_at = 5.0
+    set_model(store, "second")
+    set_at(store, Level(), {"n": 2})
+    processes[1].forget()  # it is the one that made the edit
+    assert [of(loop, process) for process in processes] == [{"model": "first"}, {"model": "second", "n": 2}]
+    clock.now = edited_at + MAX_AGE_S
+    assert [of(loop, process) for process in processes] == [{"model": "second", "n": 2}] * 2
+
+
+def test_what_was_read_before_an_edit_of_this_process_is_not_kept(
+    loop: asyncio.Runner, defaults: Defaults, store: CountingStore
+) -> None:
+    set_model(store, "first")
+
+    async def edited_meanwhile() -> Any:
+        reading = asyncio.ensure_future(defaults.of("main", "shop", "CHAT"))
+        await asyncio.sleep(0)
+        defaults.forget()
+        return await reading
+
+    loop.run(edited_meanwhile())
+    of(loop, defaults)
+    assert store.reads == 2
+
+
+def test_the_age_counts_from_when_the_ledger_was_asked(
+    loop: asyncio.Runner, store: CountingStore, clock: Clock
+) -> None:
+    set_model(store, "first")
+    slow = Defaults(Configurations(store), now=lambda: NOON, clock=clock)
+    store.on_read = lambda: setattr(clock, "now", clock.now + 3.0)
+    assert of(loop, slow) == {"model": "first"}
+    clock.now = MAX_AGE_S
+    of(loop, slow)
+    assert store.reads == 2
 
 
 def test_what_held_goes_on_when_the_ledger_refuses(

@@ -1,4 +1,4 @@
-"""DuckDB over an archive that lies in a folder."""
+"""DuckDB over an archive that lies in a folder, or over a part of it at a time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import duckdb
 
 from weir.analytics import saved
 from weir.analytics.columns import COLUMNS, PARTITIONS, duckdb_type
+from weir.ledger.archive_format import Partition
 
 _TRINO = (
     "CREATE MACRO from_unixtime(seconds) AS make_timestamp(CAST(seconds * 1000000 AS BIGINT))",
@@ -17,6 +18,9 @@ _TRINO = (
 
 _LONGEST_LINE = 64_000_000
 """Bytes of a line: a request body of 6 MB, as text inside JSON, may grow several times."""
+
+
+_SHORTEST_BUFFER = 1_000_000
 
 
 class QueryFailed(ValueError):
@@ -29,8 +33,12 @@ class Analytics:
     The engine may read nothing but the folder, and write nothing but `spill` when a query outgrows `memory`.
     """
 
-    def __init__(self, archive: Path, *, spill: Path, memory: str = "1GB") -> None:
-        """`archive` is the folder that holds the folders `workspace=…`. `memory` is a number and a unit."""
+    def __init__(self, archive: Path | None, *, spill: Path, memory: str = "1GB", threads: int | None = None) -> None:
+        """`archive` is the folder that holds the folders `workspace=…`; without one nothing is in the table.
+
+        `memory` is a number and a unit. By default there is a thread a core, and each has buffers of its own.
+        """
+        self._spill = spill
         self._connection = duckdb.connect(
             config={
                 "memory_limit": memory,
@@ -39,20 +47,30 @@ class Analytics:
                 "autoload_known_extensions": False,
             }
         )
-        self._connection.execute(f"CREATE VIEW archive AS {_archive(archive)}")
+        if threads is not None:
+            self._connection.execute(f"SET threads = {threads}")
+        self._connection.execute(f"CREATE VIEW archive AS {_nothing() if archive is None else _archive(archive)}")
         for macro in _TRINO:
             self._connection.execute(macro)
         for name in saved.VIEWS:
             self._connection.execute(f"CREATE VIEW {name} AS {saved.view(name)}")
-        self._connection.execute("SET allowed_directories = ?", [[str(archive.absolute()), str(spill.absolute())]])
+        allowed = [str(folder.absolute()) for folder in (archive, spill) if folder is not None]
+        self._connection.execute("SET allowed_directories = ?", [allowed])
         self._connection.execute("SET enable_external_access = false")
+
+    def turn_to(self, lines: Path, partition: Partition, *, longest: int) -> None:
+        """From now on a file in `spill`, gzipped lines of a partition, is all that the table holds.
+
+        `longest` are the bytes of its longest line: the engine's buffers are made to its measure.
+        """
+        self._connection.execute(f"CREATE OR REPLACE VIEW archive AS {_lines(lines, partition, longest)}")
 
     def ask(self, sql: str, parameters: Sequence[Any] = ()) -> "Result":
         """Raises QueryFailed, here or while the rows are read."""
         try:
             cursor = self._connection.cursor().execute(sql, list(parameters))
         except duckdb.Error as exc:
-            raise QueryFailed(str(exc)) from exc
+            raise QueryFailed(_words(exc)) from exc
         return Result(cursor)
 
     def close(self) -> None:
@@ -77,22 +95,50 @@ class Result:
         try:
             return self._cursor.fetchmany(at_most)
         except duckdb.Error as exc:
-            raise QueryFailed(str(exc)) from exc
+            raise QueryFailed(_words(exc)) from exc
+
+
+def _words(exc: duckdb.Error) -> str:
+    if isinstance(exc, duckdb.OutOfMemoryException):
+        return "this takes more memory than it may have; --memory allows it more"
+    return str(exc)
 
 
 def _archive(folder: Path) -> str:
-    columns = ", ".join(f"{name}: '{duckdb_type(kind)}'" for name, kind in COLUMNS)
     if not any(folder.glob("workspace=*/date=*/hour=*/*.jsonl.gz")):
-        nothing = [f"CAST(NULL AS {duckdb_type(kind)}) AS {name}" for name, kind in COLUMNS]
-        nothing += [f"CAST(NULL AS VARCHAR) AS {_quoted(name)}" for name in PARTITIONS]
-        return f"SELECT {', '.join(nothing)} WHERE false"
-    place = str(folder.absolute() / "workspace=*" / "date=*" / "hour=*" / "*.jsonl.gz").replace("'", "''")
+        return _nothing()
+    place = folder.absolute() / "workspace=*" / "date=*" / "hour=*" / "*.jsonl.gz"
     parts = ", ".join(f"{_quoted(name)}: VARCHAR" for name in PARTITIONS)
     return (
-        f"SELECT * FROM read_json('{place}', format = 'newline_delimited', columns = {{{columns}}}, "
+        f"SELECT * FROM read_json({_text(place)}, format = 'newline_delimited', columns = {_columns()}, "
         f"hive_partitioning = true, hive_types = {{{parts}}}, hive_types_autocast = false, "
         f"maximum_object_size = {_LONGEST_LINE})"
     )
+
+
+def _lines(file: Path, partition: Partition, longest: int) -> str:
+    values = (partition.workspace, partition.date, f"{partition.hour:02}")
+    parts = ", ".join(f"{_text(value)} AS {_quoted(name)}" for name, value in zip(PARTITIONS, values, strict=True))
+    return (
+        f"SELECT *, {parts} FROM read_json({_text(file.absolute())}, format = 'newline_delimited', "
+        f"columns = {_columns()}, maximum_object_size = {max(longest, _SHORTEST_BUFFER)})"
+    )
+
+
+def _nothing() -> str:
+    nothing = [f"CAST(NULL AS {duckdb_type(kind)}) AS {name}" for name, kind in COLUMNS]
+    nothing += [f"CAST(NULL AS VARCHAR) AS {_quoted(name)}" for name in PARTITIONS]
+    return f"SELECT {', '.join(nothing)} WHERE false"
+
+
+def _columns() -> str:
+    columns = ", ".join(f"{name}: '{duckdb_type(kind)}'" for name, kind in COLUMNS)
+    return f"{{{columns}}}"
+
+
+def _text(value: Path | str) -> str:
+    quoted = str(value).replace("'", "''")
+    return f"'{quoted}'"
 
 
 def _quoted(name: str) -> str:

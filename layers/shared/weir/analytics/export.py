@@ -1,4 +1,7 @@
-"""Calls out of the archive into a file, hour by hour; the engine's limit bounds the memory that it takes."""
+"""Calls out of the archive into a file, a batch in memory at a time, however many there are.
+
+Their order is that of their ids, which is that of time. The engine is asked of each batch what the view `calls` has.
+"""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -8,8 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
-from weir.analytics.engine import Analytics
-from weir.ledger.keys import archive_folder
+from weir.analytics.batches import batches
+from weir.analytics.engine import Analytics, Result
+from weir.ledger.archive import Archive
 from weir.protocols import jsonbytes
 
 Format = Literal["jsonl", "parquet"]
@@ -18,6 +22,9 @@ _JSON_COLUMNS = ("metadata", "request", "response")
 """Texts of the archive that are JSON themselves, and objects again in JSON lines."""
 
 _BODIES = ("request", "response")
+
+_ROW_GROUP = "16MB"
+"""Of the Parquet file: what a reader, and the writer, holds in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,73 +57,82 @@ class Filter:
         return " AND ".join(terms), values
 
 
-class Hour(NamedTuple):
-    """A partition of the archive, by the names of its folders."""
+class Written(NamedTuple):
+    """How far an export is: calls that are written, and hours of the archive that are done, the last one in part."""
 
-    workspace: str
-    date: str
-    hour: str
-
-    def may_hold(self, asked: Filter) -> bool:
-        start = datetime.strptime(f"{self.date} {self.hour}", "%Y-%m-%d %H").replace(tzinfo=UTC)
-        if asked.before is not None and start >= asked.before:
-            return False
-        return asked.since is None or (asked.since - start).total_seconds() < 3600
+    calls: int
+    hours: float
 
 
-def hours(archive: Path, workspace: str, asked: Filter) -> list[Hour]:
-    """Those that may hold what is asked for, in order."""
-    found = (Hour(*(part.split("=", 1)[1] for part in path.parts[-3:])) for path in _folders(archive, workspace))
-    return [hour for hour in found if hour.may_hold(asked)]
+class Export:
+    """Of the hours of an archive that may hold what is asked for.
 
+    `spill` is an empty folder for what is needed meanwhile. `memory` is the engine's, a number and a unit.
+    """
 
-def export_jsonl(
-    analytics: Analytics, parts: Sequence[Hour], asked: Filter, out: IO[bytes], *, bodies: bool = True
-) -> Iterator[int]:
-    """Write an object a line. Yields, after each hour, how many there are by then. Raises QueryFailed."""
-    written = 0
-    for part in parts:
-        result = analytics.ask(*_calls_of(part, asked, bodies))
-        while rows := result.rows():
-            out.writelines(_line(result.columns, row) for row in rows)
-            written += len(rows)
-        yield written
+    def __init__(
+        self, archive: Archive, workspace: str, asked: Filter, *, spill: Path, memory: str, bodies: bool = True
+    ) -> None:
+        self._archive = archive
+        self._asked = asked
+        self._spill = spill
+        self._memory = memory
+        self._columns = "*" if bodies else f"* EXCLUDE ({', '.join(_BODIES)})"
+        self.hours = tuple(archive.partitions(workspace, asked.since, asked.before))
 
+    def jsonl(self, out: IO[bytes]) -> Iterator[Written]:
+        """Write an object a line. Raises QueryFailed, Broken and LedgerUnavailable."""
+        calls = 0
+        with self._engine() as engine:
+            for hours in self._batches(engine):
+                result = self._ask(engine)
+                while rows := result.rows():
+                    out.writelines(_line(result.columns, row) for row in rows)
+                    calls += len(rows)
+                yield Written(calls, hours)
 
-def export_parquet(
-    analytics: Analytics, parts: Sequence[Hour], asked: Filter, out: Path, *, spill: Path, bodies: bool = True
-) -> Iterator[int]:
-    """Write one file, compressed; as `export_jsonl`. It is gathered in a database in `spill` first."""
-    written = 0
-    gathered, made = spill / "export.duckdb", spill / "export.parquet"
-    for path in (gathered, made):
-        path.unlink(missing_ok=True)  # of an export that was cut off
-    columns = "* EXCLUDE (request, response)" if not bodies else "*"
-    analytics.ask(f"ATTACH '{_text(gathered)}' AS gathered")
-    try:
-        analytics.ask(f"CREATE TABLE gathered.calls AS SELECT {columns} FROM calls WHERE false")
+    def parquet(self, out: Path) -> Iterator[Written]:
+        """Write one file, compressed; as `jsonl`. A batch is a file first, and at the end they are put together."""
+        calls, made, parts = 0, self._spill / "export.parquet", list[Path]()
+        with self._engine() as engine:
+            for number, hours in enumerate(self._batches(engine)):
+                part = self._spill / f"part-{number:09}.parquet"
+                ((count,),) = self._ask(engine, f"COPY ({{}}) TO '{_text(part)}' (FORMAT parquet)").rows()
+                if count:
+                    parts.append(part)
+                else:
+                    part.unlink()
+                calls += count
+                yield Written(calls, hours)
+            gathered = f"SELECT * FROM read_parquet('{_text(self._spill / 'part-*.parquet')}')"
+            if not parts:
+                gathered = f"SELECT {self._columns} FROM calls WHERE false"
+            # row groups of so many bytes come only without a promise of order; a single thread keeps it
+            engine.ask("SET preserve_insertion_order = false")
+            engine.ask(
+                f"COPY ({gathered}) TO '{_text(made)}' "
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE_BYTES '{_ROW_GROUP}')"
+            )
         for part in parts:
-            sql, values = _calls_of(part, asked, bodies)
-            ((count,),) = analytics.ask(f"INSERT INTO gathered.calls {sql}", values).rows()
-            written += count
-            yield written
-        analytics.ask(f"COPY (FROM gathered.calls) TO '{_text(made)}' (FORMAT parquet, COMPRESSION zstd)")
+            part.unlink()
         shutil.move(made, out)
-    finally:
-        analytics.ask("DETACH gathered")
-        for path in (gathered, made):
-            path.unlink(missing_ok=True)
 
+    def _engine(self) -> Analytics:
+        return Analytics(None, spill=self._spill, memory=self._memory, threads=1)
 
-def _folders(archive: Path, workspace: str) -> list[Path]:
-    return sorted((archive.parent / archive_folder(workspace)).glob("date=*/hour=*"))
+    def _batches(self, engine: Analytics) -> Iterator[float]:
+        """Turn the engine to each batch in turn. Yields how many hours are done with it."""
+        for number, hour in enumerate(self.hours):
+            for place, batch in enumerate(batches(self._archive, hour, spill=self._spill)):
+                lines = self._spill / f"batch-{number}-{place}.jsonl.gz"  # a name of its own: the engine caches by name
+                lines.write_bytes(batch.content)
+                engine.turn_to(lines, hour, longest=batch.longest)
+                yield number + batch.done
+                lines.unlink()
 
-
-def _calls_of(part: Hour, asked: Filter, bodies: bool) -> tuple[str, list[Any]]:
-    columns = "*" if bodies else f"* EXCLUDE ({', '.join(_BODIES)})"
-    where, values = asked.where()
-    place = 'workspace = ? AND "date" = ? AND hour = ?'
-    return f"SELECT {columns} FROM calls WHERE {place} AND {where} ORDER BY id", [*part, *values]
+    def _ask(self, engine: Analytics, around: str = "{}") -> Result:
+        where, values = self._asked.where()
+        return engine.ask(around.format(f"SELECT {self._columns} FROM calls WHERE {where} ORDER BY id"), values)
 
 
 def _line(columns: Sequence[str], row: Sequence[Any]) -> bytes:

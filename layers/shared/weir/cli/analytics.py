@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING
 
+from weir.domain.errors import LedgerUnavailable
 from weir.runtime.settings import Settings, SettingsInvalid
 
 if TYPE_CHECKING:
-    from weir.analytics.engine import Result
+    from rich.console import Console
 
-Step = TypeVar("Step")
+    from weir.analytics.engine import Result
+    from weir.analytics.export import Written
 
 _SHOWN = 1000
 """Rows of a table for people; the other formats give all."""
@@ -37,14 +39,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     query.add_argument("--saved", metavar="NAME", help="a saved query instead")
     query.add_argument("--list", action="store_true", help="show the saved queries and what they tell")
     query.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
-    _places(query, "on AWS, the part of the archive that is fetched: from this time on (default: 30 days back)")
+    _places(query, "on AWS, the part of the archive that is fetched: from this time on (default: 30 days back)", "1GB")
     query.set_defaults(run=_query)
 
     export = commands.add_parser(
         "export",
         help="write calls out of the archive to a file",
-        description="Writes calls, as JSON lines or Parquet, each once and as its record is now. Takes no "
-        "more memory than --memory allows. Erased calls are not in it.",
+        description="Writes calls, as JSON lines or Parquet, each once and as its record is now, in the order in which "
+        "they came. A batch of calls is in memory at a time: the peak is about 200 MB, however many there are. Erased "
+        "calls are not in it.",
     )
     export.add_argument("--format", choices=("jsonl", "parquet"), default="jsonl")
     export.add_argument("--out", required=True, metavar="FILE", help="- is standard output (JSON lines only)")
@@ -53,15 +56,19 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         export.add_argument(f"--{name}", metavar="NAME")
     for name, field in (("session", "session_id"), ("customer", "customer_identifier"), ("user", "user_id")):
         export.add_argument(f"--{name}", metavar="ID", dest=field)
-    _places(export, "from this time on, by default all (on AWS: 30 days back)")
+    _places(export, "from this time on, by default all (on AWS: 30 days back)", "256MB")
     export.set_defaults(run=_export)
 
 
-def _places(parser: argparse.ArgumentParser, since: str) -> None:
+def _places(parser: argparse.ArgumentParser, since: str, memory: str) -> None:
     parser.add_argument("--workspace", default="default")
     parser.add_argument("--since", type=_instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
     parser.add_argument("--before", type=_instant, metavar="TIME", help="not included")
-    parser.add_argument("--memory", default="1GB", help="the most that the engine takes (default: 1GB)")
+    parser.add_argument(
+        "--memory",
+        default=memory,
+        help=f"the most that DuckDB takes, beside about 100 MB for the program itself (default: {memory})",
+    )
 
 
 def _instant(text: str) -> datetime:
@@ -102,42 +109,59 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.format == "parquet" and arguments.out == "-":
         return _wrong("export: Parquet needs a file, its end is written before its beginning: --out FILE")
 
-    from weir.analytics.engine import Analytics, QueryFailed
-    from weir.analytics.export import Filter, export_jsonl, export_parquet, hours
+    from weir.analytics.engine import QueryFailed
+    from weir.analytics.export import Export, Filter
+    from weir.ledger.archive_format import Broken
+    from weir.ledger.files import FileBlobStore
+    from weir.runtime.bootstrap import open_archive
 
     asked = Filter(**{name: getattr(arguments, name) for name in Filter.__slots__})
-    bodies = not arguments.no_bodies
-    with _archive(arguments) as (archive, spill), Analytics(archive, spill=spill, memory=arguments.memory) as analytics:
-        parts = hours(archive, arguments.workspace, asked)
+    with _archive(arguments) as (folder, spill):
+        export = Export(
+            open_archive(FileBlobStore(folder.parent)),
+            arguments.workspace,
+            asked,
+            spill=spill,
+            memory=arguments.memory,
+            bodies=not arguments.no_bodies,
+        )
         try:
             if arguments.format == "parquet":
-                steps = export_parquet(analytics, parts, asked, Path(arguments.out), spill=spill, bodies=bodies)
-                count = _followed(steps, len(parts))
+                count = _followed(export.parquet(Path(arguments.out)), len(export.hours))
             else:
                 with _opened(arguments.out) as out:
-                    count = _followed(export_jsonl(analytics, parts, asked, out, bodies=bodies), len(parts))
-        except (QueryFailed, OSError) as exc:
+                    count = _followed(export.jsonl(out), len(export.hours))
+        except (QueryFailed, Broken, LedgerUnavailable, OSError) as exc:
             return _wrong(f"export: {exc}", code=1)
     place = "standard output" if arguments.out == "-" else arguments.out
-    print(f"{count:,} calls of {len(parts):,} hours written to {place}", file=sys.stderr)
+    print(f"{count:,} calls of {len(export.hours):,} hours written to {place}", file=sys.stderr)
     return 0
 
 
 def _watched(keys: Sequence[str]) -> Iterable[str]:
-    return _tracked(keys, "Reading the archive", len(keys))
-
-
-def _followed(steps: Iterator[int], hours: int) -> int:
-    """How many were written, with a bar meanwhile where somebody watches."""
-    return max(_tracked(steps, "Exporting", hours), default=0)
-
-
-def _tracked(steps: Iterable[Step], title: str, total: int) -> Iterable[Step]:
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    return track(steps, title, total=total, console=console, disable=not console.is_terminal)
+    console = _console()
+    return track(keys, "Reading the archive", total=len(keys), console=console, disable=not console.is_terminal)
+
+
+def _followed(steps: "Iterator[Written]", hours: int) -> int:
+    """How many calls were written, with a bar meanwhile where somebody watches."""
+    from rich.progress import Progress
+
+    console, calls = _console(), 0
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Exporting", total=hours)
+        for written in steps:
+            calls = written.calls
+            bar.update(task, completed=written.hours)
+    return calls
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""What calls are for, and what holds for them: applications, their intents and groups of these, each with defaults."""
+"""What calls are for, and what holds for them: workspace, applications, intents and groups of these, with defaults."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import NotFound
 from weir.domain.record import Record
+
+LevelKind = Literal["workspace", "application", "intent_group", "intent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,64 @@ class IntentGroup:
 
 
 Tree = tuple[Application, tuple[Intent, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Whose values they are: the workspace's when it names nothing, an application's, or an intent's of an application.
+
+    An intent without an application is the group of that name.
+    """
+
+    application: str | None = None
+    intent: str | None = None
+
+    @property
+    def kind(self) -> LevelKind:
+        if self.application is None:
+            return "workspace" if self.intent is None else "intent_group"
+        return "application" if self.intent is None else "intent"
+
+
+WORKSPACE_LEVEL = Level()
+
+Values = Mapping[Level, Mapping[str, Any]]
+"""What is set at each level; a level at which nothing is set is absent."""
+
+
+def levels_of(application: str | None, intent: str | None) -> tuple[Level, ...]:
+    """Those that hold for a call, the nearest to it last."""
+    if application is None:
+        return (WORKSPACE_LEVEL,) if intent is None else (WORKSPACE_LEVEL, Level(None, intent))
+    if intent is None:
+        return (WORKSPACE_LEVEL, Level(application))
+    return (WORKSPACE_LEVEL, Level(application), Level(None, intent), Level(application, intent))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All configuration of a workspace as it was at one moment. `version` counts the edits so far."""
+
+    version: int
+    config: Mapping[str, Any]
+    trees: tuple[Tree, ...]
+    groups: tuple[IntentGroup, ...]
+
+    @property
+    def values(self) -> Values:
+        found = {WORKSPACE_LEVEL: self.config}
+        for application, intents in self.trees:
+            found[Level(application.ref_name)] = application.config
+            found |= {Level(application.ref_name, intent.name): intent.config for intent in intents}
+        found |= {Level(None, group.name): group.config for group in self.groups}
+        return {level: config for level, config in found.items() if config}
+
+    def levels(self) -> frozenset[Level]:
+        """Those that exist, whether or not anything is set there."""
+        applications = {Level(application.ref_name) for application, _ in self.trees}
+        intents = {Level(intent.application, intent.name) for _, intents in self.trees for intent in intents}
+        groups = {Level(None, group.name) for group in self.groups}
+        return frozenset({WORKSPACE_LEVEL} | applications | intents | groups)
 
 
 class Directory:
@@ -93,13 +153,19 @@ class Directory:
         return self._applications_by_name.get(application), self._intents_by_name.get((application, intent))
 
 
-def effective(application: Application | None, intent: Intent | None) -> Mapping[str, Any]:
-    """What holds for a call: the intent's own values, then the application's."""
-    if application is None:
-        return NOTHING if intent is None else intent.config
-    if intent is None or not intent.config:
-        return application.config
-    return {**application.config, **intent.config} if application.config else intent.config
+_SAME = (frozenset({"reasoning", "reasoning_effort"}), frozenset({"fallback_config", "fallback_model"}))
+"""Two names of one thing: what a nearer level says under one of them hides what a farther one says under the other."""
+
+
+def effective(configs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What holds for a call: each value as the last of `configs` has it that has it at all, whole."""
+    found: Mapping[str, Any] = NOTHING
+    for config in configs:
+        if config:
+            hidden = {name for same in _SAME if not same.isdisjoint(config) for name in same}
+            kept = {name: value for name, value in found.items() if name not in hidden}
+            found = {**kept, **config} if kept else config
+    return found
 
 
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> Mapping[str, Any]:

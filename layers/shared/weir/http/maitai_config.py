@@ -1,40 +1,40 @@
-"""Maitai's Config object: as operators send it, as its clients read it, and what of it holds for a completion."""
+"""What may be set for calls, at every level: Maitai's Config object and what Weir has beside it, and how it holds."""
 
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from weir.domain.completion import NOTHING
-from weir.domain.configuration import Application, Intent, IntentGroup, effective
 from weir.domain.errors import RequestInvalid
-from weir.domain.ids import milliseconds
-from weir.http.chat_request import NAME_LIMIT, ChatParams, Name, check_metadata
+from weir.http.chat_request import (
+    KEYWORDS_PARAMETERS,
+    NAME_LIMIT,
+    CallTags,
+    ChatParams,
+    Name,
+    Whole,
+    check_metadata,
+    to_call,
+)
+from weir.http.scrub import ERASED
 
-_SIZE_LIMIT = 100_000
-"""Bytes of a config: with an application's and an intent's, a call reads two of them."""
+_PARAMETERS = (
+    "model",
+    "temperature",
+    "top_p",
+    "n",
+    "stop",
+    "seed",
+    "logprobs",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "service_tier",
+)
+"""What is a parameter of a completion under the same name, and says something by itself."""
 
-_CLIENT_DEFAULTS: Mapping[str, Any] = {
-    "inference_location": 1,
-    "evaluation_enabled": True,
-    "apply_corrections": False,
-    "temperature": 1,
-    "streaming": False,
-    "response_format": "text",
-    "logprobs": False,
-    "n": 1,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "timeout": 0,
-    "context_retrieval_enabled": False,
-    "safe_mode": False,
-    "feedback": (),
-    "metadata": NOTHING,
-}
-"""What maitai-python 1.2.34 takes for absent members. Written out, because 1.1 reads an absent one as 0 or false."""
-
-_PARAMETERS = ("model", "temperature", "stop", "logprobs", "n", "presence_penalty", "frequency_penalty", "top_p")
 _UNNAMED = {
     "top_k": "top_k",
     "min_p": "min_p",
@@ -43,75 +43,164 @@ _UNNAMED = {
 }
 """Config members that are parameters OpenAI does not have, and the names of those."""
 
+_NAMED = {*ChatParams.model_fields, *CallTags.model_fields, *KEYWORDS_PARAMETERS, *_UNNAMED.values()}
+"""What a request says under a name of its own."""
+
+_LENGTHS = ("max_tokens", "max_completion_tokens")
+
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
 
 class FallbackBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
 
     model: Name | None = None
-    strategy: str | None = None
+    strategy: Literal["reactive", "timeout", "first_response"] | None = None
     timeout: Annotated[float, Field(ge=0)] | None = None
 
 
 class ReasoningBody(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     effort: str | None = None
     summary: StrictBool | None = None
 
 
 class ConfigBody(BaseModel):
-    """Changes to a config: null takes a value away, what is absent stays. Members without a name here are kept."""
+    """Changes to what is set: null takes a value away, what is absent stays.
 
-    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+    The one list of all that can be set: a name is a line here, and one in test_maitai_config.py that says how it holds.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True, allow_inf_nan=False)
+
+    model: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Share | None = None
+    top_k: Annotated[Whole, Field(ge=-1)] | None = None
+    min_p: Share | None = None
+    n: Annotated[Whole, Field(ge=1, le=128)] | None = None
+    stop: str | list[str] | None = None
+    seed: Whole | None = None
+    max_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: Annotated[float, Field(gt=0)] | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: StrictBool | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
+    response_format: Literal["text", "json_object"] | dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: StrictBool | None = None
+    reasoning: ReasoningBody | None = None
+    reasoning_effort: str | None = None
+    service_tier: str | None = None
+    default_chat_template_kwargs: dict[str, Any] | None = None
+    extra_body: dict[str, Any] | None = None
+    system_prompt: str | None = None
+    drop_unsupported: StrictBool | None = None
+    metadata: dict[str, Any] | None = None
+    timeout: Annotated[float, Field(ge=0)] | None = None
+    fallback_config: FallbackBody | None = None
+    fallback_model: str | None = None
 
     inference_location: Literal[0, 1, "CLIENT", "SERVER"] | None = None
+    streaming: StrictBool | None = None
     evaluation_enabled: StrictBool | None = None
     apply_corrections: StrictBool | None = None
-    model: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)] | None = None
-    temperature: float | None = None
-    streaming: StrictBool | None = None
-    response_format: Literal["text", "json_object"] | None = None
-    stop: str | list[str] | None = None
-    logprobs: StrictBool | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    timeout: Annotated[float, Field(ge=0)] | None = None
-    context_retrieval_enabled: StrictBool | None = None
-    fallback_model: str | None = None
-    intent_stability: str | None = None
     safe_mode: StrictBool | None = None
+    context_retrieval_enabled: StrictBool | None = None
+    intent_stability: str | None = None
     feedback: list[str] | None = None
     generating_sentinels: StrictBool | None = None
     sentinel_regeneration_enabled: StrictBool | None = None
-    fallback_config: FallbackBody | None = None
     extract_request_metadata: StrictBool | None = None
-    metadata: dict[str, Any] | None = None
-    system_prompt: str | None = None
-    reasoning_effort: str | None = None
-    reasoning: ReasoningBody | None = None
-    default_chat_template_kwargs: dict[str, Any] | None = None
     disable_session_update_events: StrictBool | None = None
+    prompt_template: dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _within_limits(self) -> Self:
+    def _sound(self) -> Self:
+        for name, value in (self.model_extra or NOTHING).items():
+            if value is not None:
+                raise _unknown(name)
+        for name, value in self.model_dump(exclude_none=True).items():
+            _check_value(value, name)
         check_metadata(self.metadata)
-        if len(self.model_dump_json()) > _SIZE_LIMIT:
-            raise RequestInvalid(f"A config may have {_SIZE_LIMIT} bytes.")
+        _check_extra_body(self.extra_body or NOTHING)
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise RequestInvalid("'max_completion_tokens' is 'max_tokens' by its newer name.", param=_LENGTHS[1])
+        _check_call(self)
         return self
 
 
 def to_changes(body: ConfigBody) -> Mapping[str, Any]:
     """What was named, null included; the location as the number that the clients read."""
     changes = body.model_dump(exclude_unset=True)
+    for name in ("fallback_config", "reasoning"):
+        if changes.get(name) is not None:
+            changes[name] = {member: value for member, value in changes[name].items() if value is not None}
     if isinstance(location := changes.get("inference_location"), str):
         changes["inference_location"] = 0 if location == "CLIENT" else 1
+    if "max_completion_tokens" in changes:
+        length = changes.pop("max_completion_tokens")
+        changes["max_tokens"] = changes.get("max_tokens") if length is None else length
     return changes
+
+
+def _unknown(name: str) -> RequestInvalid:
+    import difflib  # whoever completes calls imports this module, and needs it never
+
+    near = difflib.get_close_matches(name, ConfigBody.model_fields, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else " Parameters of a single provider go into 'extra_body'."
+    return RequestInvalid(f"'{name[:80]}' is no parameter that can be set.{hint}", param=name[:80])
+
+
+def _check_value(value: Any, where: str) -> None:
+    """What cannot be kept: a key, and what JSON or TOML has no form for."""
+    match value:
+        case str() if ERASED in value:
+            raise RequestInvalid(
+                f"'{where}' holds a key, or stands where keys stand; a configuration must not hold one.", param=where
+            )
+        case str() | bool() | int():
+            pass
+        case float() if isfinite(value):
+            pass
+        case dict():
+            for name, member in value.items():
+                _check_value(str(name), where)
+                _check_value(member, f"{where}.{name[:80]}")
+        case list():
+            for place, member in enumerate(value):
+                _check_value(member, f"{where}[{place}]")
+        case None:
+            raise RequestInvalid(f"'{where}' is null; inside a value there must be none.", param=where)
+        case _:
+            raise RequestInvalid(
+                f"'{where}' must be a text, a number, true or false, a list or an object.", param=where
+            )
+
+
+def _check_extra_body(extra: Iterable[str]) -> None:
+    """It goes to the provider as it is, over whatever else says the same: not over what a request says by itself."""
+    for name in extra:
+        if name in ConfigBody.model_fields or name in _NAMED:
+            raise RequestInvalid(f"'extra_body.{name}' has a name of its own; set that.", param=f"extra_body.{name}")
+
+
+def _check_call(body: ConfigBody) -> None:
+    """What is an object has a form that only a call would find wrong. Raises RequestInvalid."""
+    kind = body.response_format
+    params = ChatParams(
+        messages=[{"role": "user", "content": ""}],
+        tools=body.tools,
+        tool_choice=body.tool_choice,
+        response_format=kind if isinstance(kind, dict) else None,
+    )
+    to_call(params, "any")
 
 
 class ApplicationBody(BaseModel):
@@ -140,92 +229,66 @@ class IntentGroupBody(BaseModel):
     intent_name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 
 
-def application_view(application: Application, intents: tuple[Intent, ...], workspace: str) -> dict[str, Any]:
-    """An application as operators see it, with what is set for it and for each intent. Instants are milliseconds."""
-    return {
-        **_application(application, workspace),
-        "meta": application.config,
-        "action_types": [intent_view(intent) for intent in intents],
-    }
-
-
-def intent_view(intent: Intent) -> dict[str, Any]:
-    return {**_action(intent), "meta": intent.config}
-
-
-def group_view(group: IntentGroup, workspace: str) -> dict[str, Any]:
-    return {
-        "id": group.id,
-        "intent_name": group.name,
-        "company_id": company_id(workspace),
-        "date_created": milliseconds(group.created_at),
-        "config": group.config,
-    }
-
-
-def client_view(application: Application, intents: tuple[Intent, ...], workspace: str) -> dict[str, Any]:
-    """An application as `GET /config/init_sdk` gives it to Maitai's clients, with what holds for calls.
-
-    An intent without a model is left out: a client that knows an intent sends a model and a temperature of its own
-    invention where the caller gave none (maitai-python 1.2.34, models/config.py), and would override the application's
-    later choice; one that does not know it leaves both to the server.
-    """
-    known = [(intent, effective(application, intent)) for intent in intents]
-    return {
-        **_application(application, workspace),
-        "meta": _whole(application.config),
-        "action_types": [{**_action(intent), "meta": _whole(config)} for intent, config in known if "model" in config],
-    }
-
-
-def company_id(workspace: str) -> int:
-    """The workspace as a number: Maitai's clients refuse to start without one, or with 0."""
-    return zlib.crc32(workspace.encode()) & 0x7FFFFFFF or 1  # some of them read 32 bits with a sign
-
-
-def _application(application: Application, workspace: str) -> dict[str, Any]:
-    return {
-        "id": application.id,
-        "application_name": application.name,
-        "application_ref_name": application.ref_name,
-        "company_id": company_id(workspace),
-        "state": "ENABLED",
-        "date_created": milliseconds(application.created_at),
-    }
-
-
-def _action(intent: Intent) -> dict[str, Any]:
-    return {
-        "id": intent.id,
-        "action_type": intent.name,
-        "application_id": intent.application_id,
-        "date_created": milliseconds(intent.created_at),
-    }
-
-
-def _whole(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**_CLIENT_DEFAULTS, **config}
-
-
-def with_defaults(params: ChatParams, config: Mapping[str, Any]) -> ChatParams:
+def with_defaults(params: ChatParams, config: Mapping[str, Any], *, text_is_unsaid: bool = False) -> ChatParams:
     """`params` with the values of `config` where the caller said nothing, or null.
 
-    Whether to stream is the caller's alone: one that did not ask for a stream cannot read one.
+    Whether to stream is the caller's alone: one that did not ask for a stream cannot read one. `text_is_unsaid`: a
+    `response_format` of text gives way to one that is an object, of which the caller's client cannot know.
     """
     found: dict[str, Any] = {
         name: config[name] for name in _PARAMETERS if name in config and getattr(params, name) is None
     }
     if "max_tokens" in config and params.max_tokens is None and params.max_completion_tokens is None:
         found["max_tokens"] = config["max_tokens"]
-    extra, body = params.model_extra or NOTHING, params.extra_body or NOTHING
-    for member, name in _UNNAMED.items():
-        if member in config and extra.get(name) is None and name not in body:
-            found[name] = config[member]
-    if params.response_format is None and config.get("response_format", "text") != "text":
-        found["response_format"] = {"type": config["response_format"]}
+    if "top_logprobs" in config and params.top_logprobs is None and found.get("logprobs", params.logprobs):
+        found["top_logprobs"] = config["top_logprobs"]
+    found |= _provider_parameters(params, config) | _tools(params, config)
+    format, said = config.get("response_format", "text"), params.response_format
+    if format != "text" and (said is None or (text_is_unsaid and said == _TEXT and not isinstance(format, str))):
+        found["response_format"] = {"type": format} if isinstance(format, str) else format
     if params.reasoning is None and params.reasoning_effort is None:
         found |= {name: config[name] for name in ("reasoning", "reasoning_effort") if name in config}
     prompt = config.get("system_prompt")
     if prompt and not any(message.get("role") in ("system", "developer") for message in params.messages):
         found["messages"] = [{"role": "system", "content": prompt}, *params.messages]
     return params.model_copy(update=found) if found else params
+
+
+_TEXT = {"type": "text"}
+
+
+def _provider_parameters(params: ChatParams, config: Mapping[str, Any]) -> dict[str, Any]:
+    extra, body = params.model_extra or NOTHING, params.extra_body or NOTHING
+    found = {
+        name: config[member]
+        for member, name in _UNNAMED.items()
+        if member in config and extra.get(name) is None and name not in body
+    }
+    if "extra_body" in config:
+        open = {name: value for name, value in config["extra_body"].items() if extra.get(name) is None}
+        found["extra_body"] = {**open, **body}
+    return found
+
+
+def _tools(params: ChatParams, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A choice by name means one of the tools that are set with it; any other holds for the caller's tools, too."""
+    own = params.tools is not None or params.functions is not None
+    tools = {} if own or "tools" not in config else {"tools": config["tools"]}
+    if not tools and not (params.tools or params.functions):
+        return {}
+    choice = config.get("tool_choice")
+    if params.tool_choice is None and params.function_call is None and choice and (tools or isinstance(choice, str)):
+        tools["tool_choice"] = choice
+    if "parallel_tool_calls" in config and params.parallel_tool_calls is None:
+        tools["parallel_tool_calls"] = config["parallel_tool_calls"]
+    return tools
+
+
+def tagged(tags: CallTags, config: Mapping[str, Any]) -> CallTags:
+    """`tags` with the values of `config` where the caller said nothing; empty metadata say nothing, either."""
+    found: dict[str, Any] = {}
+    if "metadata" in config and not tags.metadata:
+        found["metadata"] = config["metadata"]
+    if "drop_unsupported" in config and tags.drop_unsupported is None:
+        found["drop_unsupported"] = config["drop_unsupported"]
+    return tags.model_copy(update=found) if found else tags

@@ -11,7 +11,7 @@ from weir.domain.ids import milliseconds
 from weir.domain.record import Record
 from weir.domain.totals import total
 from weir.http.chat_request import NAME_LIMIT, validated
-from weir.http.maitai_config import company_id
+from weir.http.config_views import company_id
 from weir.http.portal import present
 from weir.http.portal_figures import figures
 from weir.http.portal_requests import Place

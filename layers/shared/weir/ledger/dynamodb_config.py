@@ -1,11 +1,12 @@
 """Configuration in the ledger's DynamoDB table: one partition a workspace, laid out by keys.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weir.domain.errors import LedgerUnavailable
 from weir.ledger import aws
-from weir.ledger.keys import config_partition
+from weir.ledger.keys import VERSION_PREFIX, config_partition, versions_partition
+from weir.ledger.ports import ConfigEdit
 
 _ATTEMPTS = 3
 """At keys that a batch read left unprocessed."""
@@ -47,20 +48,24 @@ class DynamoDBConfigStore:
                 start = {"ExclusiveStartKey": reply["LastEvaluatedKey"]}
 
     def put(self, workspace: str, key: str, content: bytes, *, instead_of: bytes | None) -> bool:
-        if instead_of is None:
-            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        else:
-            values = {":before": {"S": instead_of.decode()}}
-            condition = {"ConditionExpression": "content = :before", "ExpressionAttributeValues": values}
         with aws.refused_as("The configuration cannot be written."):
             try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item={**_key(workspace, key), "content": {"S": content.decode()}},
-                    **condition,
-                )
+                self._client.put_item(**self._edit(workspace, ConfigEdit(key, content, instead_of)))
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
+            return True
+
+    def put_all(self, workspace: str, edits: Sequence[ConfigEdit], *, beside: Mapping[str, bytes]) -> bool:
+        puts = [self._edit(workspace, edit) for edit in edits]
+        puts += [self._item(workspace, key, content) for key, content in beside.items()]
+        with aws.refused_as("The configuration cannot be written."):
+            try:
+                self._client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
+            except self._client.exceptions.TransactionCanceledException as exc:
+                reasons = {reason.get("Code") for reason in exc.response.get("CancellationReasons", ())}
+                if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                    return False
+                raise
             return True
 
     def next_number(self, workspace: str, sequence: str, *, limit: int | None = None) -> int | None:
@@ -83,9 +88,20 @@ class DynamoDBConfigStore:
                 return None
             return int(reply["Attributes"]["n"]["N"])
 
+    def _edit(self, workspace: str, edit: ConfigEdit) -> dict[str, Any]:
+        put = self._item(workspace, edit.key, edit.content)
+        if edit.instead_of is None:
+            return {**put, "ConditionExpression": "attribute_not_exists(pk)"}
+        values = {":before": {"S": edit.instead_of.decode()}}
+        return {**put, "ConditionExpression": "content = :before", "ExpressionAttributeValues": values}
+
+    def _item(self, workspace: str, key: str, content: bytes) -> dict[str, Any]:
+        return {"TableName": self._table, "Item": {**_key(workspace, key), "content": {"S": content.decode()}}}
+
 
 def _key(workspace: str, key: str) -> dict[str, Mapping[str, str]]:
-    return {"pk": {"S": config_partition(workspace)}, "sk": {"S": key}}
+    partition = versions_partition if key.startswith(VERSION_PREFIX) else config_partition
+    return {"pk": {"S": partition(workspace)}, "sk": {"S": key}}
 
 
 def _contents(items: Any) -> dict[str, bytes]:

@@ -18,10 +18,14 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     newest of a customer     index customer: customer = <workspace>#<customer>#<shard>, sk; one Query a shard,
                                                                             descending, a window bounds sk
     newest of an intent      index intent: intent = <workspace>#<application>#<intent>#<shard>, sk; the same
-    configuration of a call  pk = <workspace>#config          sk = a#<application> and i#<application>#<intent>
-                                                                            `content`, JSON; two keys, one read
-                                                                            an intent group's is g#<name>
+    configuration of a call  pk = <workspace>#config          sk = w, a#<application>, g#<intent> (its group) and
+                                                                            i#<application>#<intent>
+                                                                            `content`, JSON; four keys, one read
     all configuration        one Query on <workspace>#config
+    the newest version of it pk = <workspace>#config          sk = h        `content`: its number; one transaction with
+                                                                            what is edited and with the version
+    what an edit changed     pk = <workspace>#versions        sk = v#<number of the edit modulo 1,000>  `content`, JSON;
+                                                                            so the last 1,000 are kept
     numbers given out        pk = <workspace>#config          sk = n#<sequence>  `n`, the last one
     what an API key is       pk = #key#<key's id>             sk = a        `item`, JSON, and in milliseconds
                                                                             `revoked_at` and `used_at`
@@ -151,6 +155,20 @@ def require_index(index: Index, indexes: frozenset[Index]) -> None:
 
 def config_partition(workspace: str) -> str:
     return f"{_quoted(workspace)}#config"
+
+
+def versions_partition(workspace: str) -> str:
+    return f"{_quoted(workspace)}#versions"
+
+
+WORKSPACE_KEY = "w"
+NEWEST_VERSION_KEY = "h"
+VERSION_PREFIX = "v#"
+VERSIONS_KEPT = 1_000
+
+
+def version_key(number: int) -> str:
+    return f"{VERSION_PREFIX}{number % VERSIONS_KEPT:03d}"
 
 
 def application_key(application: str) -> str:

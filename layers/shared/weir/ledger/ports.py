@@ -184,6 +184,12 @@ class BlobStore(Protocol):
         ...
 
 
+class ConfigEdit(NamedTuple):
+    key: str
+    content: bytes
+    instead_of: bytes | None
+
+
 class ConfigStore(Protocol):
     """What callers and operators have set up: small JSON items of a workspace, by the keys that keys.py gives.
 
@@ -194,12 +200,21 @@ class ConfigStore(Protocol):
         """Those that exist. Reads its own writes."""
         ...
 
-    def all(self, workspace: str) -> dict[str, bytes]: ...
+    def all(self, workspace: str) -> dict[str, bytes]:
+        """Everything but the versions."""
+        ...
 
     def put(self, workspace: str, key: str, content: bytes, *, instead_of: bytes | None) -> bool:
         """Durable when it returns True.
 
         False, and nothing is written, when something else than `instead_of` lies there; None stands for nothing.
+        """
+        ...
+
+    def put_all(self, workspace: str, edits: Sequence[ConfigEdit], *, beside: Mapping[str, bytes]) -> bool:
+        """All of it, up to 100 items, or nothing: False where `put` of an edit would say so. Durable when True.
+
+        What is `beside` is put whatever lies there.
         """
         ...
 

@@ -4,11 +4,13 @@ A connection lives as long as one operation: reads are cached by who asks, and w
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from weir.domain.errors import LedgerUnavailable
+from weir.ledger.keys import VERSION_PREFIX
+from weir.ledger.ports import ConfigEdit
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS configuration (
@@ -45,22 +47,25 @@ class SQLiteConfigStore:
         with self._connected("read") as connection:
             return dict(
                 connection.execute(
-                    "SELECT key, content FROM configuration WHERE workspace = ?", (workspace,)
+                    "SELECT key, content FROM configuration WHERE workspace = ? AND substr(key, 1, 2) <> ?",
+                    (workspace, VERSION_PREFIX),
                 ).fetchall()
             )
 
     def put(self, workspace: str, key: str, content: bytes, *, instead_of: bytes | None) -> bool:
         with self._connected("written") as connection:
-            if instead_of is None:
-                put = connection.execute(
-                    "INSERT OR IGNORE INTO configuration VALUES (?, ?, ?)", (workspace, key, content)
-                )
-            else:
-                put = connection.execute(
-                    "UPDATE configuration SET content = ? WHERE workspace = ? AND key = ? AND content = ?",
-                    (content, workspace, key, instead_of),
-                )
-            return bool(put.rowcount)
+            return _put(connection, workspace, ConfigEdit(key, content, instead_of))
+
+    def put_all(self, workspace: str, edits: Sequence[ConfigEdit], *, beside: Mapping[str, bytes]) -> bool:
+        with self._connected("written") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if not all(_put(connection, workspace, edit) for edit in edits):
+                connection.execute("ROLLBACK")
+                return False
+            for key, content in beside.items():
+                connection.execute("INSERT OR REPLACE INTO configuration VALUES (?, ?, ?)", (workspace, key, content))
+            connection.execute("COMMIT")
+            return True
 
     def next_number(self, workspace: str, sequence: str, *, limit: int | None = None) -> int | None:
         with self._connected("written") as connection:
@@ -74,10 +79,23 @@ class SQLiteConfigStore:
 
     @contextmanager
     def _connected(self, verb: str) -> Iterator[sqlite3.Connection]:
-        """A connection on which each statement is its own durable transaction."""
+        """A connection on which each statement is its own durable transaction, unless one is begun."""
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None, timeout=_WAIT_S)) as connection:
                 connection.execute("PRAGMA synchronous=FULL")
                 yield connection
         except sqlite3.Error as exc:
             raise LedgerUnavailable(f"The configuration cannot be {verb}.") from exc
+
+
+def _put(connection: sqlite3.Connection, workspace: str, edit: ConfigEdit) -> bool:
+    if edit.instead_of is None:
+        put = connection.execute(
+            "INSERT OR IGNORE INTO configuration VALUES (?, ?, ?)", (workspace, edit.key, edit.content)
+        )
+    else:
+        put = connection.execute(
+            "UPDATE configuration SET content = ? WHERE workspace = ? AND key = ? AND content = ?",
+            (edit.content, workspace, edit.key, edit.instead_of),
+        )
+    return bool(put.rowcount)

@@ -6,10 +6,13 @@ from typing import NamedTuple
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from weir.domain.versions import OPERATOR
 from weir.http.app import Endpoint, Schema, route
 from weir.http.auth import Principal, Scope
 from weir.http.intake import Intake, take
+from weir.http.portal import only, optional_number
 from weir.runtime.bootstrap import Runtime
+from weir.services.configure import Editor
 
 BASE = "/api/v1"
 
@@ -42,6 +45,12 @@ class Desk:
         """Raises Unauthorized, RequestTooLarge or RequestInvalid."""
         runtime = self._runtime
         return await take(request, runtime.keyring, scope, runtime.secrets, runtime.settings.body_limit)
+
+
+def editor(request: Request, principal: Principal) -> Editor:
+    """Who edits a configuration. `version` in the query is the one that the edit is meant for: at another it is 409."""
+    only(request, ("version",))
+    return Editor(principal.key or OPERATOR, optional_number(request, "version"))
 
 
 def mount_all(app: FastAPI, operations: Sequence[Operation]) -> None:

@@ -3,10 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from weir.domain.configuration import Level
 from weir.http.chat_request import validated
-from weir.http.maitai_config import ConfigBody, IntentGroupBody, group_view, intent_view, to_changes
+from weir.http.config_views import group_view, intent_view
+from weir.http.maitai_config import ConfigBody, IntentGroupBody, to_changes
 from weir.http.portal import all_of, data, flag, only, path_id
-from weir.portal.endpoints import Desk, Operation
+from weir.portal.endpoints import Desk, Operation, editor
 from weir.services.configure import Configure
 
 
@@ -58,11 +60,17 @@ class IntentGroups:
     async def edit_config(self, request: Request) -> Response:
         intake = await self._desk.take(request, "admin")
         changes = to_changes(validated(ConfigBody, intake.body))
-        return data((await self._configure.edit_group(intake.principal.workspace, _id(request), changes)).config)
+        workspace = intake.principal.workspace
+        level = await self._level(workspace, request)
+        return data(await self._configure.edit(workspace, level, changes, editor(request, intake.principal)))
 
     async def reset_config(self, request: Request) -> Response:
-        workspace = self._desk.admin(request).workspace
-        return data((await self._configure.reset_group(workspace, _id(request))).config)
+        principal = self._desk.admin(request)
+        level = await self._level(principal.workspace, request)
+        return data(await self._configure.reset(principal.workspace, level, editor(request, principal)))
+
+    async def _level(self, workspace: str, request: Request) -> Level:
+        return Level(None, (await self._configure.group(workspace, _id(request))).name)
 
 
 def _id(request: Request) -> int:

@@ -15,7 +15,7 @@ from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
 from weir.ledger.numbering import Numbering
-from weir.ledger.ports import BlobStore, KeyStore
+from weir.ledger.ports import BlobStore, ConfigStore, KeyStore
 from weir.ledger.projections import Projections
 from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
     from weir.services.complete import Completions
+    from weir.services.configure import Configure
     from weir.services.embed import Embedder
     from weir.services.offered_models import OfferedModels
 
@@ -109,6 +110,27 @@ def open_key_store(settings: Settings) -> KeyStore:
     from weir.ledger.sqlite_keys import SQLiteKeyStore
 
     return SQLiteKeyStore(settings.data_dir / "ledger.sqlite")
+
+
+def open_configure(settings: Settings) -> "Configure":
+    """By itself, as well."""
+    from weir.services.configure import Configure
+
+    configurations = Configurations(_open_config_store(settings))
+    return Configure(configurations, Defaults(configurations, now=now, clock=time.monotonic), now=now)
+
+
+def _open_config_store(settings: Settings) -> ConfigStore:
+    if settings.engine == "dynamodb":
+        if settings.table is None:
+            raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
+        from weir.ledger import aws
+        from weir.ledger.dynamodb_config import DynamoDBConfigStore
+
+        return DynamoDBConfigStore(aws.client("dynamodb", connections=2), settings.table)
+    from weir.ledger.sqlite_config import SQLiteConfigStore
+
+    return SQLiteConfigStore(settings.data_dir / "ledger.sqlite")
 
 
 def open_ledger(settings: Settings) -> Ledger:

@@ -1,22 +1,27 @@
-"""Wires what derives things from the records: archive, rollups, sessions, checks."""
+"""Wires what derives things from the records: archive, rollups, sessions, checks.
+
+The engines' own parts are imported where they are used: a function on one of them does not load the other.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from weir.ledger.changes import DeadLetters
-from weir.ledger.dynamodb import DynamoDBRecordStore
-from weir.ledger.dynamodb_stream import DynamoDBStream
 from weir.ledger.ledger import Ledger
 from weir.ledger.projections import Projections
-from weir.ledger.sqlite import SQLiteRecordStore
-from weir.ledger.sqlite_changes import SQLiteChangeFeed, SQLiteDeadLetters
-from weir.ledger.sqs import SQSDeadLetters, open_sqs
 from weir.runtime.bootstrap import now, open_archive
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.services.completeness import Completeness
 from weir.services.project import Projector
 from weir.services.redrive import Finds, Redriven, redrive
+
+if TYPE_CHECKING:
+    from weir.ledger.dynamodb_stream import DynamoDBStream
+    from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_changes import SQLiteChangeFeed
+    from weir.ledger.sqs import SQSDeadLetters
 
 _HOURS_A_RUN = 48
 _REPORTED_H = 24
@@ -54,22 +59,28 @@ def open_completeness(ledger: Ledger, projections: Projections, now: Callable[[]
 
 def open_projection(ledger: Ledger, projections: Projections, settings: Settings) -> Projection:
     """Raises SettingsInvalid."""
-    match ledger.records:
-        case SQLiteRecordStore() as records:
-            feed, letters = local_feed(ledger, records), SQLiteDeadLetters(records)
-            return _projection(ledger, projections, feed, letters, _LOCAL_HOURS_A_RUN)
-        case DynamoDBRecordStore():
-            stream, queue = open_stream(ledger, settings), open_dead_letters(settings)
-            return _projection(ledger, projections, stream, queue, _HOURS_A_RUN)
-        case _:
-            raise SettingsInvalid("WEIR_ENGINE: has no change feed")
+    if settings.engine == "dynamodb":
+        stream, queue = open_stream(ledger, settings), open_dead_letters(settings)
+        return _projection(ledger, projections, stream, queue, _HOURS_A_RUN)
+    from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_changes import SQLiteDeadLetters
+
+    if not isinstance(ledger.records, SQLiteRecordStore):
+        raise SettingsInvalid("WEIR_ENGINE: has no change feed")
+    feed, letters = local_feed(ledger, ledger.records), SQLiteDeadLetters(ledger.records)
+    return _projection(ledger, projections, feed, letters, _LOCAL_HOURS_A_RUN)
 
 
-def local_feed(ledger: Ledger, records: SQLiteRecordStore) -> SQLiteChangeFeed:
+def local_feed(ledger: Ledger, records: "SQLiteRecordStore") -> "SQLiteChangeFeed":
+    from weir.ledger.sqlite_changes import SQLiteChangeFeed
+
     return SQLiteChangeFeed(records, ledger.blobs)
 
 
-def open_stream(ledger: Ledger, settings: Settings) -> DynamoDBStream:
+def open_stream(ledger: Ledger, settings: Settings) -> "DynamoDBStream":
+    from weir.ledger.dynamodb import DynamoDBRecordStore
+    from weir.ledger.dynamodb_stream import DynamoDBStream
+
     match ledger.records:
         case DynamoDBRecordStore(client=client) if settings.table is not None:
             return DynamoDBStream(client, settings.table, ledger.blobs, shards=settings.shards)
@@ -77,7 +88,9 @@ def open_stream(ledger: Ledger, settings: Settings) -> DynamoDBStream:
             raise SettingsInvalid("WEIR_ENGINE: must be dynamodb where a stream is read")
 
 
-def open_dead_letters(settings: Settings) -> SQSDeadLetters:
+def open_dead_letters(settings: Settings) -> "SQSDeadLetters":
+    from weir.ledger.sqs import open_sqs
+
     if settings.dead_letters is None:
         raise SettingsInvalid("WEIR_DEAD_LETTERS: must be set")
     return open_sqs(settings.dead_letters)

@@ -1,6 +1,7 @@
 """From a caller's body to an Ask: the one way for every completion dialect."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from weir.domain.chat import ChatCall
@@ -11,7 +12,7 @@ from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
-from weir.http.maitai_config import with_defaults
+from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
@@ -69,7 +70,7 @@ async def ask_maitai(
         principal,
         secrets,
         defaults,
-        with_defaults,
+        partial(with_defaults, text_is_unsaid=True),  # its clients send text where their caller says nothing
         where=where,
         request_id=request_id,
     )
@@ -126,7 +127,7 @@ async def _ask(
         config = NOTHING
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
     if config:
-        params = filled(params, config)
+        params, tags = filled(params, config), tagged(tags, config)
     if params.model is None:
         raise RequestInvalid(
             f"'{where}model' is required: no default model is configured for this call.",

@@ -1,13 +1,13 @@
 """What holds for a call, by its application and intent: read at most once in ten seconds, never waited for twice."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from weir.domain.completion import NOTHING
-from weir.domain.configuration import effective
+from weir.domain.configuration import Level, effective
 from weir.domain.errors import LedgerUnavailable
 from weir.http.scrub import ERASED
 from weir.ledger.configuration import Configurations
@@ -26,12 +26,12 @@ _CACHED = 10_000
 
 class _Call(NamedTuple):
     workspace: str
-    application: str
+    application: str | None
     intent: str | None
 
 
 class Defaults:
-    """`clock` gives seconds for measuring ages, `now` the time of day."""
+    """`clock` gives seconds for measuring ages, `now` the time of day. Used from one event loop."""
 
     def __init__(
         self, configurations: Configurations, *, now: Callable[[], datetime], clock: Callable[[], float]
@@ -39,45 +39,60 @@ class Defaults:
         self._configurations = configurations
         self._now, self._clock = now, clock
         self._cache: dict[_Call, tuple[float, Mapping[str, Any]]] = {}
+        self._reading: dict[_Call, asyncio.Future[Mapping[str, Any]]] = {}
         self._known: set[_Call] = set()
 
     async def of(self, workspace: str, application: str | None, intent: str | None) -> Mapping[str, Any]:
-        """The values that are set for such a call, by the names of Maitai's Config; what is unknown becomes known.
+        """The values that are set for such a call, by the names of ConfigBody; what is unknown becomes known.
 
-        When the ledger refuses, what held before still holds; raises LedgerUnavailable if nothing is known of it.
+        One read of the ledger, which many calls at once share, unless the last one is not ten seconds old. When the
+        ledger refuses, what held before still holds; raises LedgerUnavailable if nothing is known of it.
         """
-        if application is None:
-            return NOTHING
         call = _Call(workspace, application, intent)
         cached = self._cache.get(call)
         if cached is not None and cached[0] > self._clock():
             return cached[1]
         try:
-            found = await asyncio.to_thread(self._configurations.find, workspace, application, intent)
+            return await asyncio.shield(self._read(call))  # who hangs up does not take the answer from the others
         except LedgerUnavailable:
             if cached is None:
                 raise
             logger.exception("configuration not read", extra={"application": application, "intent": intent})
             return cached[1]
-        config = effective(*found)
-        if len(self._cache) >= _CACHED:
-            self._cache.clear()
-        self._cache[call] = (self._clock() + MAX_AGE_S, config)
-        if found[0] is None or (intent is not None and found[1] is None):
-            self._begin(call)
-        return config
 
     async def make_known(self, workspace: str, application: str | None, intent: str | None, at: datetime) -> None:
         """Returns when both exist; asks the ledger once a process. A refusal is logged, never raised."""
-        if application is None:
-            return
         call = _Call(workspace, application, intent)
         if self._is_new(call):
             await asyncio.to_thread(self._add, call, at)
 
     def forget(self) -> None:
-        """What this process has edited itself holds at once."""
-        self._cache.clear()
+        """What this process has edited itself holds at once; what is being read may be older, and is not kept."""
+        self._cache, self._reading = {}, {}
+
+    def _read(self, call: _Call) -> "asyncio.Future[Mapping[str, Any]]":
+        reading = self._reading.get(call)
+        if reading is None:
+            reading = self._reading[call] = asyncio.ensure_future(self._ask(call, self._cache))
+            reading.add_done_callback(functools.partial(self._settle, call))
+        return reading
+
+    async def _ask(self, call: _Call, cache: dict[_Call, tuple[float, Mapping[str, Any]]]) -> Mapping[str, Any]:
+        asked_at = self._clock()  # what is edited while the answer is on its way is not in it
+        found = await asyncio.to_thread(self._configurations.of_call, *call)
+        config = effective(found.values())
+        if len(cache) >= _CACHED:
+            cache.clear()
+        cache[call] = (asked_at + MAX_AGE_S, config)
+        if call.application is not None and Level(call.application, call.intent) not in found:
+            self._begin(call)
+        return config
+
+    def _settle(self, call: _Call, reading: "asyncio.Future[Mapping[str, Any]]") -> None:
+        if self._reading.get(call) is reading:
+            del self._reading[call]
+        if not reading.cancelled():
+            reading.exception()  # everybody may have hung up, and asyncio wants it looked at
 
     def _begin(self, call: _Call) -> None:
         """In a thread beside the call, which is longer: nobody waits for it."""
@@ -85,8 +100,10 @@ class Defaults:
             asyncio.get_running_loop().run_in_executor(None, self._add, call, self._now())
 
     def _is_new(self, call: _Call) -> bool:
-        """True for one of many calls at once; never for a name that holds an erased key."""
-        if call in self._known or ERASED in call.application or ERASED in (call.intent or ""):
+        """True for one of many calls at once; never for a name that holds an erased key, or without an application."""
+        if call.application is None or call in self._known:
+            return False
+        if ERASED in call.application or ERASED in (call.intent or ""):
             return False
         if len(self._known) >= _CACHED:
             self._known.clear()
@@ -95,6 +112,8 @@ class Defaults:
 
     def _add(self, call: _Call, at: datetime) -> None:
         workspace, ref_name, name = call
+        if ref_name is None:
+            return
         try:
             application, intent = self._configurations.find(workspace, ref_name, name)
             if application is None:
