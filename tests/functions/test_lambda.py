@@ -303,6 +303,8 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-summary",
         "portal",
         "projector",  # in test_projector.py
+        "projector-check",
+        "upkeep",
         "trace",
         "portal-requests",
     }
