@@ -59,7 +59,11 @@ _CALLED = """
 import json, sys, time
 from app import handler
 ready = time.perf_counter()
-answer = handler(json.load(open(sys.argv[1])), None)
+class Context:
+    aws_request_id = "invocation-1"
+    def get_remaining_time_in_millis(self):
+        return 28_000
+answer = handler(json.load(open(sys.argv[1])), Context())
 done = time.perf_counter()
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
 print(json.dumps({"ready": ready, "done": done, "rss_mb": int(peak.split()[1]) / 1024, "status": answer["statusCode"]}))

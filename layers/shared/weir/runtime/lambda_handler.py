@@ -45,7 +45,7 @@ class Handler:
     def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
         """`context` as Lambda gives it; None elsewhere."""
         adapter = self.adapter()
-        if self._observer is None:
+        if self._observer is None or context is None:
             return self._timed(adapter, event, context)
         with self._observer.invocation(context.aws_request_id) as observed:
             answer = self._timed(adapter, event, context)
