@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive
 
 from weir.http.streaming import BROKEN_OFF, PATIENCE
 from weir.providers.deadline import DEADLINE
+from weir.providers.trust import begin_reading
 from weir.runtime.observe import Observer
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
 
@@ -167,6 +168,7 @@ def _metadata(start: Mapping[str, Any]) -> dict[str, Any]:
 
 async def start(environ: Mapping[str, str]) -> None:
     """Build the application in the init phase, which has the most CPU, then answer for as long as Lambda asks."""
+    begin_reading()
     observer = Observer(environ, environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
     api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"])
     try:
