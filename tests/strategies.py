@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from weir.domain.completion import NOTHING, Usage
 from weir.domain.ids import instant_of, uuid7
-from weir.domain.record import Failure, Payload, Record
+from weir.domain.record import Failure, Payload, ProviderAttempt, Record
 from weir.protocols import jsonbytes
 
 LAST_MILLISECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp()) * 1000
@@ -44,6 +44,22 @@ failures = st.builds(
     Failure, kind=names, message=texts, code=st.none() | texts, provider_status=st.none() | st.integers(100, 599)
 )
 
+attempts = st.builds(
+    ProviderAttempt,
+    provider=st.none() | names,
+    model=names,
+    outcome=st.sampled_from(["answered", "failed", "cancelled", "skipped"]),
+    status=st.none() | st.integers(100, 599),
+    failure=st.none() | names,
+    begun_ms=durations,
+    first_token_ms=st.none() | durations,
+    latency_ms=st.none() | durations,
+    prompt_tokens=st.none() | counts,
+    completion_tokens=st.none() | counts,
+    claimed_cost=st.none() | costs,
+    computed_cost=st.none() | costs,
+)
+
 
 @st.composite
 def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
@@ -75,6 +91,7 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
         "session_review": metadata | st.just(NOTHING),
         "warnings": st.lists(texts, max_size=3).map(tuple),
         "writer": st.none() | texts,
+        "attempts": st.lists(attempts, max_size=3).map(tuple),
         "revision": st.integers(0, 3),
     }
     fields |= dict.fromkeys(
@@ -103,6 +120,7 @@ def records(draw: st.DrawFn, /, **fixed: Any) -> Record:
             "prompt_name",
             "deployment",
             "note",
+            "fallback_reason",
         ),
         optional_text,
     )

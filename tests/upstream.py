@@ -20,7 +20,7 @@ class Reply:
     """One answer. A single chunk is sent whole, with its length; several go out one by one, chunked.
 
     `drop` cuts the connection after the last chunk instead of ending the body. `hold` is waited for before the chunk
-    number `hold_at` (0: before the status line).
+    number `hold_at` (0: before the status line; -1: before the first chunk, when the head has been sent).
     """
 
     chunks: Sequence[bytes]
@@ -202,6 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._held(reply, 0, received):
             return
         self._send_head(reply)
+        if not self._held(reply, -1, received):
+            return
         whole = _is_whole(reply)
         for at, piece in enumerate(reply.chunks):
             if at and not self._held(reply, at, received):

@@ -1,7 +1,8 @@
 """Chat completions in every dialect, embeddings, and the list of models."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from weir.runtime.lambda_handler import lambda_handler
 
@@ -12,7 +13,8 @@ from starlette.responses import Response
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import ProviderError, RequestInvalid
+from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed, ProviderError, RequestInvalid
+from weir.domain.events import StreamEvent
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
 from weir.http.chat_reply import ANSWER_PREFIX, DONE, ChunkEncoder, WriteUsage, error_event, usage_body
@@ -25,15 +27,24 @@ from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
 from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun
 from weir.protocols import jsonbytes
-from weir.runtime.bootstrap import Runtime, completions
+from weir.runtime.bootstrap import Runtime, answer_cache, completions
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Ask, Attempt, Call
 from weir.services.refusals import Refusals
 from weir.services.repeats import Earlier, Repeats
+from weir.services.tries import added
 
+if TYPE_CHECKING:
+    from weir.services.cache import AnswerCache
+
+FALLBACK_REASON, MODEL = "x-weir-fallback-reason", "x-weir-model"
+"""Where another model than the first answered: why, and which, by the name that the call or its configuration gave."""
 LOG_ID = "X-Respan-Log-Id"
 """By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
 contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
+
+CACHED_FROM = "x-weir-cached-from"
+"""The id of the call whose answer this one got from the cache."""
 
 KEEP_ALIVE, KEEP_ALIVE_LINE = b": keep-alive\n\n", b'{"keep_alive":true}\n'
 """To clients of OpenAI's API a comment, which they skip (HTML standard, section 9.2.6); Maitai's drops its own line."""
@@ -55,6 +66,7 @@ class Completing:
         self._runtime = runtime
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
+        self._cache: AnswerCache | None = None
         self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def openai(self, request: Request) -> Response:
@@ -113,25 +125,39 @@ class Completing:
         """The answer to the call, or to an earlier one that it repeats."""
         if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
             return again(attempt, earlier)
+        if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
+            return again(attempt, cached)
+        lending = self._runtime.lending
         try:
+            if lending is not None:
+                await lending.lend(attempt)
             return await make(attempt)
         except ProviderError as exc:
+            if lending is not None and isinstance(exc, ProviderAuthFailed):
+                lending.refused(attempt)
             return error_reply(exc, dialect, _ids(attempt.id))
-        except RequestInvalid:
+        except (RequestInvalid, LedgerUnavailable):  # no provider was asked
             await self._repeats.give_up(attempt)
             raise
+
+    async def _cached(self, attempt: Attempt[Any]) -> Earlier | None:
+        """What answered the same call before; only calls for completions are on such terms."""
+        if self._cache is None:
+            self._cache = answer_cache(self._runtime)
+        terms = attempt.ask.cache
+        return None if terms is None else await self._cache.answer(attempt, terms)
 
     async def _openai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
-            return _whole(attempt.id, answer.body, answer.stored)
+            return _whole(_told(attempt), answer.body, answer.stored)
         return StreamedAnswer(
             await self._begun(attempt, patience_s),
-            _encoder(attempt, warnings=attempt.left_out).encode,
+            _begun_with(lambda: _encoder(attempt, warnings=attempt.left_out)),
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type=EVENTS,
-            headers=_ids(attempt.id),
+            headers=_told(attempt),
             heartbeat=self._heartbeat(KEEP_ALIVE),
         )
 
@@ -144,22 +170,25 @@ class Completing:
                 request_id=request_id,
                 response_ms=attempt.latency_ms,
                 cost=answer.record.cost,
+                fallback_reason=attempt.fallback_reason,
             )
-            return Response(line, 200, _ids(attempt.id), JSON)
+            return Response(line, 200, _told(attempt), JSON)
         stream = await self._begun(attempt, patience_s)
         return StreamedAnswer(
             stream,
-            _encoder(
-                attempt,
-                frame=CHUNK_FRAME,
-                fields={"request_id": request_id},
-                write_usage=_priced(attempt),
-                opening=warning_line(attempt.left_out),
-            ).encode,
+            _begun_with(
+                lambda: _encoder(
+                    attempt,
+                    frame=CHUNK_FRAME,
+                    fields=_fields(request_id, attempt.fallback_reason),
+                    write_usage=_priced(attempt),
+                    opening=warning_line(attempt.left_out),
+                )
+            ),
             error_line,
             done=b"",
             media_type=LINES,
-            headers=_ids(attempt.id),
+            headers=_told(attempt),
             heartbeat=self._heartbeat(KEEP_ALIVE_LINE),
         )
 
@@ -173,7 +202,7 @@ class Completing:
 
     async def _embeddings(self, attempt: Attempt[EmbeddingCall]) -> Response:
         answer = await self._embedder.embed(attempt)
-        return _whole(attempt.id, answer.body, answer.stored)
+        return _whole(_ids(attempt.id), answer.body, answer.stored)
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
@@ -226,13 +255,34 @@ def _ids(id: str) -> dict[str, str]:
     return {REQUEST_ID: id, LOG_ID: id}
 
 
-def _whole(id: str, body: bytes, stored: bool) -> Response:
-    headers = _ids(id) | ({} if stored else {"x-weir-stored": "false"})
-    return Response(body, 200, headers, JSON)
+def _told(attempt: Attempt[ChatCall]) -> dict[str, str]:
+    """The headers of an answer: whose it is, and whose it was to be."""
+    return _ids(attempt.id) | _fallback(attempt.fallback_reason, attempt.ask.model)
+
+
+def _fallback(reason: str | None, model: str | None) -> dict[str, str]:
+    if reason is None:
+        return {}
+    return {FALLBACK_REASON: reason, MODEL: quote(model or "", safe="/:@. ")}
+
+
+def _fields(request_id: str, fallback_reason: str | None) -> dict[str, str]:
+    """What Maitai's chunks have beside OpenAI's members."""
+    return {"request_id": request_id} | ({} if fallback_reason is None else {"fallback_reason": fallback_reason})
+
+
+def _whole(headers: dict[str, str], body: bytes, stored: bool) -> Response:
+    return Response(body, 200, headers | ({} if stored else {"x-weir-stored": "false"}), JSON)
 
 
 def _again(earlier: Earlier) -> dict[str, str]:
-    return _ids(earlier.record.id) | {"x-weir-duplicate": "true"}
+    record = earlier.record
+    headers = _ids(record.id) | _fallback(record.fallback_reason, record.model)
+    if earlier.repeated:
+        headers["x-weir-duplicate"] = "true"
+    if record.cached_from is not None:
+        headers[CACHED_FROM] = record.cached_from
+    return headers if earlier.stored else headers | {"x-weir-stored": "false"}
 
 
 def _embeddings_again(_: Attempt[EmbeddingCall], earlier: Earlier) -> Response:
@@ -251,15 +301,34 @@ def _maitai_again(attempt: Attempt[ChatCall], earlier: Earlier) -> Response:
     request_id = attempt.ask.caller_id or attempt.id
     response, cost = jsonbytes.loads(earlier.response), earlier.record.cost
     if not attempt.ask.call.stream:
-        line = response_line(response, request_id=request_id, response_ms=earlier.record.latency_ms, cost=cost)
+        line = response_line(
+            response,
+            request_id=request_id,
+            response_ms=earlier.record.latency_ms,
+            cost=cost,
+            fallback_reason=earlier.record.fallback_reason,
+        )
         return Response(line, 200, _again(earlier), JSON)
     encoder = _encoder(
         attempt,
         frame=CHUNK_FRAME,
-        fields={"request_id": request_id},
+        fields=_fields(request_id, earlier.record.fallback_reason),
         write_usage=lambda usage, model, _: priced_usage(usage_body(usage), model, cost),
     )
     return Response(encoder.encode(events_of(response)), 200, _again(earlier), LINES)
+
+
+def _begun_with(make: Callable[[], ChunkEncoder]) -> Callable[[list[StreamEvent]], bytes]:
+    """An encoder that is made with its first events: who answers, and what was left out, may not be known before."""
+    encoder: ChunkEncoder | None = None
+
+    def encode(events: list[StreamEvent]) -> bytes:
+        nonlocal encoder
+        if encoder is None:
+            encoder = make()
+        return encoder.encode(events)
+
+    return encode
 
 
 def _encoder(attempt: Attempt[ChatCall], **how: Any) -> ChunkEncoder:
@@ -282,7 +351,7 @@ def _priced(attempt: Attempt[ChatCall]) -> WriteUsage:
         cost = usage.cost
         if cost is None and (computed := attempt.computed_cost(usage, model, service_tier)) is not None:
             cost = computed.dollars
-        return priced_usage(usage_body(usage), model, cost)
+        return priced_usage(usage_body(usage), model, added(cost, attempt.cost_of_others))
 
     return write
 

@@ -15,24 +15,31 @@ from weir.ledger.keys import INDEXES, Index
 
 SIZES = (2048, 8192, 32768)
 VARIANTS: Mapping[str, frozenset[Index]] = {
-    "no index": frozenset(),
-    "session": frozenset({"session"}),
-    "all that apply": INDEXES,
+    "WEIR_INDEXES=none": frozenset(),
+    "WEIR_INDEXES=session": frozenset({"session"}),
+    "the default, WEIR_INDEXES=session,customer,intent": INDEXES,
 }
+"""Each costs a call only where it applies: one without a session, say, is not in that index."""
+
+_ASKED = ("store-only", 8192)
 _PRICES = Path(__file__).parents[1] / "prices.toml"
 _HEADINGS = ("", "bytes", "packed", "record", "payload", "indexes", "caller's id", "S3 puts", "units", "USD/million")
 
 
 def main() -> int:
     prices = read_prices()
+    asked = []
     for variant, indexes in VARIANTS.items():
-        sys.stderr.write(f"indexes: {variant} …\n")
+        sys.stderr.write(f"{variant} …\n")
         found = measure(SIZES, indexes)
         rows = [_HEADINGS, *(_row(name, size, kept, prices) for (name, size), kept in found.items())]
-        sys.stdout.write(f"Indexes: {variant}\n{''.join(aligned(rows))}\n")
+        sys.stdout.write(f"With {variant}\n{''.join(aligned(rows))}\n")
+        asked.append(f"  {dollars(found[_ASKED], prices):.2f} USD with {variant}\n")
     idle = ", ".join(f"{name} {idle_bill(prices, given):.2f} USD" for name, given in OPTIONS.items())
     api, stored = prices["api_request"]["usd_per_million"], prices["stored"]["usd_per_gb_month"]
     sys.stdout.write(
+        f"A million store-only calls of 8 KB with a session, an application and an intent:\n{''.join(asked)}"
+        "An index costs only the calls that it has; these have no customer.\n\n"
         "Sizes are bytes of a call's JSON and of its packed form; the other columns are write units of DynamoDB.\n"
         "The text is infra/cost/sample.txt; another compresses better or worse by a unit or two.\n"
         f"Beside the writes: a million requests of the API are {api:.2f} USD, a GB kept a month {stored:.2f} USD.\n"

@@ -10,6 +10,7 @@ from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, ToolChoi
 from weir.domain.errors import RequestInvalid
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, to_call, validated
 from weir.http.maitai_config import ConfigBody, tagged, to_changes, with_defaults
+from weir.http.routing import ROUTING_PARAMETERS
 from weir.http.scrub import ERASED
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
@@ -47,8 +48,8 @@ HOLDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 WITH_OTHERS = {"top_logprobs", "tool_choice", "parallel_tool_calls", "system_prompt", "metadata"}
 """What holds only beside something else, or is not the provider's; each has a test of its own."""
 
-ELSEWHERE = {"timeout", "fallback_config", "fallback_model"}
-"""What decides how a call is made, not what its provider is asked."""
+ELSEWHERE = ROUTING_PARAMETERS | {"cache_enabled", "cache_ttl", "cache_options"}
+"""What decides how a call is made, not what its provider is asked: see test_routing.py and test_cache.py."""
 
 CLIENTS = {
     "apply_corrections",

@@ -180,7 +180,12 @@ def test_what_has_no_effect_is_said_by_its_name() -> None:
                 "fallback_models": ["b"],
                 "cache_enabled": True,
                 "retry_params": {"num_retries": 2},
-                "respan_params": {"unheard_of": 1, "load_balance_models": [{"model": "b", "weight": 1}]},
+                "first_token_timeout": 3,
+                "timeout": 60,
+                "respan_params": {
+                    "unheard_of": 1,
+                    "load_balance_models": [{"model": "b", "weight": 1, "credentials": {"api_key": "[erased]"}}],
+                },
                 "prompt": {"prompt_id": "pr", "variables": {}},
                 "customer_params": {"rate_limit": 3},
                 "customer_credentials": {"openai": {"api_key": "[erased]", "api_base": "[erased]"}},
@@ -191,11 +196,9 @@ def test_what_has_no_effect_is_said_by_its_name() -> None:
     assert sorted(found.warnings) == sorted(
         f"{name} is recorded and has no effect"
         for name in (
-            "fallback_models",
             "cache_enabled",
-            "retry_params",
             "unheard_of",
-            "load_balance_models",
+            "load_balance_models.credentials",
             "prompt",
             "customer_params.rate_limit",
             "customer_credentials.openai.api_base",

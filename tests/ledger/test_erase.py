@@ -259,6 +259,7 @@ def test_progress_is_told_step_by_step(setup: Setup) -> None:
         "looking through the records",
         "looking through the archive",
         "naming them in the archive",
+        "summing up customers anew",
         "deleting records",
         "rewriting the archive",
     ]

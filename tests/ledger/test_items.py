@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import strategies
 from weir.domain.completion import Usage
 from weir.domain.ids import uuid7
-from weir.domain.record import Failure, Payload, Record
+from weir.domain.record import Failure, Payload, ProviderAttempt, Record
 from weir.ledger import payloads
 from weir.ledger.chat_words import CHAT_WORDS
 from weir.ledger.items import from_item, to_item
@@ -78,8 +78,36 @@ FULLEST = Record(
     note="checked",
     positive_feedback=False,
     writer="abcdefgh:7",
+    fallback_reason="throttled",
+    attempts=(
+        ProviderAttempt(
+            provider="openai",
+            model="openai/gpt-x",
+            outcome="failed",
+            status=429,
+            failure="ProviderThrottled",
+            begun_ms=0.5,
+            latency_ms=8.25,
+            claimed_cost=Decimal("0.01"),
+        ),
+        ProviderAttempt(
+            provider="groq",
+            model="groq/llama",
+            outcome="answered",
+            status=200,
+            begun_ms=9.5,
+            first_token_ms=3.0,
+            latency_ms=90.25,
+            prompt_tokens=1,
+            completion_tokens=2,
+            computed_cost=Decimal("0.10"),
+        ),
+        ProviderAttempt(model="nope/x", outcome="skipped", begun_ms=9.5),
+    ),
     corrected_at=datetime(2026, 1, 2, 0, 0, 0, 456_000, UTC),
     session_review={"feedback": 2},
+    cache_key="k" * 32,
+    cached_from="019b7a3e-7e00-7000-8000-000000000001",
     revision=2,
 )
 

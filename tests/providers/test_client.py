@@ -186,7 +186,7 @@ def test_a_connection_that_fails_amid_an_answer_keeps_the_bytes(error: Exception
     ("error", "kind", "message"),
     [
         (httpx.ConnectError("refused"), ProviderUnavailable, "vendor could not be reached."),
-        (httpx.ConnectTimeout("slow"), ProviderTimeout, "vendor did not answer in time."),
+        (httpx.ConnectTimeout("slow"), ProviderTimeout, "vendor could not be reached within 10 s."),
         (httpx.ReadTimeout("slow"), ProviderTimeout, "vendor did not answer in time."),
         (httpx.RemoteProtocolError("what?"), ProviderUnavailable, "vendor could not be reached."),
     ],

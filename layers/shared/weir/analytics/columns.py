@@ -17,6 +17,21 @@ _USAGE = (
     "rejected_prediction",
 )
 
+_ATTEMPT = (
+    ("provider", TEXT),
+    ("model", TEXT),
+    ("outcome", TEXT),
+    ("status", WHOLE),
+    ("failure", TEXT),
+    ("begun_ms", NUMBER),
+    ("first_token_ms", NUMBER),
+    ("latency_ms", NUMBER),
+    ("prompt_tokens", WHOLE),
+    ("completion_tokens", WHOLE),
+    ("claimed_cost", TEXT),
+    ("computed_cost", TEXT),
+)
+
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("kind", TEXT),
     ("id", TEXT),
@@ -65,6 +80,8 @@ COLUMNS: tuple[tuple[str, str], ...] = (
     ("note", TEXT),
     ("positive_feedback", TRUTH),
     ("writer", TEXT),
+    ("fallback_reason", TEXT),
+    ("attempts", f"array<struct<{','.join(f'{name}:{kind}' for name, kind in _ATTEMPT)}>>"),
     ("corrected_at", WHOLE),
     ("session_review", TEXT),
     ("metadata", TEXT),

@@ -39,8 +39,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "erase",
         help="erase the calls of a session, a customer or a user",
         description="Erases calls from the table, the payloads, what was put aside, and the archive, and says what was "
-        "removed. Sums by customer go with the customer, and sessions are summed up anew without the calls; other sums "
-        "stay. It can be asked for again after it was interrupted, and goes on.",
+        "removed. Sums by customer and sessions are summed up anew without the calls; sums that name nobody keep "
+        "them. It can be asked for again after it was interrupted, and goes on.",
     )
     whose = erase.add_mutually_exclusive_group(required=True)
     whose.add_argument("--session", metavar="ID", help="calls of that session")

@@ -131,6 +131,9 @@ class Directory:
     def application(self, id: int) -> Application:
         return self.tree(id)[0]
 
+    def application_named(self, ref_name: str) -> Application | None:
+        return self._applications_by_name.get(ref_name)
+
     def intent(self, id: int) -> Intent:
         """Raises NotFound. Ids of intents are those of the workspace, whatever the application."""
         if id not in self._intents:
@@ -153,8 +156,11 @@ class Directory:
         return self._applications_by_name.get(application), self._intents_by_name.get((application, intent))
 
 
-_SAME = (frozenset({"reasoning", "reasoning_effort"}), frozenset({"fallback_config", "fallback_model"}))
-"""Two names of one thing: what a nearer level says under one of them hides what a farther one says under the other."""
+_SAME = (
+    frozenset({"reasoning", "reasoning_effort"}),
+    frozenset({"fallback_config", "fallback_model", "fallback_models"}),
+)
+"""Names of one thing: what a nearer level says under one of them hides what a farther one says under another."""
 
 
 def effective(configs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -124,6 +124,11 @@ StreamEvent = (
 )
 
 
+def holds_token(events: Iterable[StreamEvent]) -> bool:
+    """Whether any of them is a piece of the answer itself."""
+    return not all(isinstance(event, Started | Described) for event in events)
+
+
 class _ChoiceParts:
     """One choice while it grows. Parts keep the order in which they began."""
 

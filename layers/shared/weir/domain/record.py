@@ -15,6 +15,8 @@ RequestType = Literal["PROD", "RERUN", "SYNTHETIC", "MANUAL"]
 InferenceLocation = Literal["SERVER", "CLIENT"]
 Outcome = Literal["complete", "error", "cut_off", "caller_gone"]
 """`cut_off`: the provider broke off after it had begun; `caller_gone`: the caller hung up before the end."""
+AttemptOutcome = Literal["answered", "failed", "cancelled", "skipped"]
+"""`cancelled`: another one was faster, or the caller hung up; `skipped`: its provider had failed too often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,33 @@ class Failure:
     message: str
     code: str | None = None
     provider_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAttempt:
+    """One of several requests to providers that a call took. None means unknown.
+
+    `model` is named as the call or its configuration names it. `begun_ms` counts from the call's own beginning, the
+    other times from `begun_ms`. `failure` is the kind of the Failure, `status` the provider's.
+    """
+
+    provider: str | None = None
+    model: str
+    outcome: AttemptOutcome
+    status: int | None = None
+    failure: str | None = None
+    begun_ms: float
+    first_token_ms: float | None = None
+    latency_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    claimed_cost: Decimal | None = None
+    computed_cost: Decimal | None = None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """As a Record's."""
+        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
 
 
 class Labels(TypedDict, total=False):
@@ -57,8 +86,15 @@ class Record:
     beside it, since `corrected_at`. `session_review` is what was said of the session, on its first record. `revision`
     counts those changes.
 
+    `attempts` are there when there were several, in the order in which they began, and `fallback_reason` when another
+    model than the first answered: `provider` and `model` are then its. The costs are those of all attempts: to what the
+    answer cost by either reckoning, the known costs of the others are added.
+
     `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
     a number that nobody finds is a call that was accepted and not kept.
+
+    `cache_key`: where the answer was put for the same call to find it. `cached_from`: the id of the call whose answer
+    this one got, without asking a provider.
     """
 
     id: str
@@ -111,6 +147,10 @@ class Record:
     writer: str | None = None
     corrected_at: datetime | None = None
     session_review: Mapping[str, Any] = NOTHING
+    fallback_reason: str | None = None
+    attempts: tuple[ProviderAttempt, ...] = ()
+    cache_key: str | None = None
+    cached_from: str | None = None
     revision: int = 0
 
     @property

@@ -27,10 +27,12 @@ IdValue = Annotated[str | int, Field(union_mode="left_to_right")]
 
 KEYWORDS_PARAMETERS = frozenset(
     {
+        "between_tokens_timeout",
         "cache_enabled",
         "cache_options",
         "cache_ttl",
         "category",
+        "connect_timeout",
         "credential_override",
         "custom_identifier",
         "customer_credentials",
@@ -85,6 +87,7 @@ KEYWORDS_PARAMETERS = frozenset(
         "span_unique_id",
         "span_workflow_name",
         "thread_identifier",
+        "timeout",
         "trace_group_identifier",
         "trace_name",
         "trace_unique_id",
@@ -92,7 +95,8 @@ KEYWORDS_PARAMETERS = frozenset(
         "weight",
     }
 )
-"""Keywords AI's proxy parameters (respan-sdk 2.9.0, param_types.py): see proxy_params.py; no provider gets them."""
+"""Keywords AI's proxy parameters (respan-sdk 2.9.0, param_types.py), and Weir's own deadlines: see proxy_params.py and
+routing.py; no provider gets them."""
 
 
 def _whole(value: Any) -> Any:

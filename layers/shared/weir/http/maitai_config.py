@@ -13,11 +13,11 @@ from weir.http.chat_request import (
     NAME_LIMIT,
     CallTags,
     ChatParams,
-    Name,
     Whole,
     check_metadata,
     to_call,
 )
+from weir.http.routing import FALLBACKS_LIMIT, SHARES_LIMIT, FallbackBody, Model, RetryBody, Seconds, ShareBody
 from weir.http.scrub import ERASED
 
 _PARAMETERS = (
@@ -48,23 +48,39 @@ _NAMED = {*ChatParams.model_fields, *CallTags.model_fields, *KEYWORDS_PARAMETERS
 
 _LENGTHS = ("max_tokens", "max_completion_tokens")
 
+_CLOSED = ConfigDict(extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
+
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class FallbackBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
+class ConfiguredFallback(FallbackBody):
+    model_config = _CLOSED
 
-    model: Name | None = None
-    strategy: Literal["reactive", "timeout", "first_response"] | None = None
-    timeout: Annotated[float, Field(ge=0)] | None = None
+
+class ConfiguredRetries(RetryBody):
+    model_config = _CLOSED
+
+
+class ConfiguredShare(ShareBody):
+    model_config = _CLOSED
 
 
 class ReasoningBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    model_config = _CLOSED
 
     effort: str | None = None
     summary: StrictBool | None = None
+
+
+class CacheOptionsBody(BaseModel):
+    """Keywords AI's `cache_by_customer`; which answers may be kept beside whole ones without calls of tools is ours."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+    cache_by_customer: StrictBool | None = None
+    tool_calls: StrictBool | None = None
+    truncated: StrictBool | None = None
 
 
 class ConfigBody(BaseModel):
@@ -103,9 +119,18 @@ class ConfigBody(BaseModel):
     system_prompt: str | None = None
     drop_unsupported: StrictBool | None = None
     metadata: dict[str, Any] | None = None
-    timeout: Annotated[float, Field(ge=0)] | None = None
-    fallback_config: FallbackBody | None = None
-    fallback_model: str | None = None
+    fallback_config: ConfiguredFallback | None = None
+    fallback_model: Annotated[str, Field(max_length=NAME_LIMIT)] | None = None
+    fallback_models: Annotated[list[Model], Field(max_length=FALLBACKS_LIMIT)] | None = None
+    retry_params: ConfiguredRetries | None = None
+    load_balance_models: Annotated[list[ConfiguredShare], Field(max_length=SHARES_LIMIT)] | None = None
+    connect_timeout: Seconds | None = None
+    first_token_timeout: Seconds | None = None
+    between_tokens_timeout: Seconds | None = None
+    timeout: Seconds | None = None
+    cache_enabled: StrictBool | None = None
+    cache_ttl: Annotated[float, Field(ge=0)] | None = None
+    cache_options: CacheOptionsBody | None = None
 
     inference_location: Literal[0, 1, "CLIENT", "SERVER"] | None = None
     streaming: StrictBool | None = None
@@ -139,7 +164,7 @@ class ConfigBody(BaseModel):
 def to_changes(body: ConfigBody) -> Mapping[str, Any]:
     """What was named, null included; the location as the number that the clients read."""
     changes = body.model_dump(exclude_unset=True)
-    for name in ("fallback_config", "reasoning"):
+    for name in ("fallback_config", "retry_params", "reasoning"):
         if changes.get(name) is not None:
             changes[name] = {member: value for member, value in changes[name].items() if value is not None}
     if isinstance(location := changes.get("inference_location"), str):

@@ -13,7 +13,12 @@ CHUNK_FRAME = (b'{"chat_completion_chunk":', b"}\n")
 
 
 def response_line(
-    body: dict[str, Any], *, request_id: str, response_ms: float | None, cost: Decimal | None = None
+    body: dict[str, Any],
+    *,
+    request_id: str,
+    response_ms: float | None,
+    cost: Decimal | None = None,
+    fallback_reason: str | None = None,
 ) -> bytes:
     """The one line of a whole answer, without a newline at its end: with one, the client drops its connection.
 
@@ -28,6 +33,7 @@ def response_line(
         "request_id": request_id,
         "correction_applied": False,
         "response_time": response_ms,
+        "fallback_reason": fallback_reason,
     }
     return jsonbytes.dumps({"chat_completion_response": _present(response), **warnings})
 

@@ -16,6 +16,7 @@ from weir.domain.errors import RequestInvalid
 from weir.domain.record import Labels
 from weir.http.app import parse_json
 from weir.http.chat_request import KEYWORDS_PARAMETERS, is_openais_prompt, validated
+from weir.http.routing import ROUTING_PARAMETERS
 from weir.protocols import jsonbytes
 
 _HEADERS: Mapping[bytes, str] = {
@@ -60,6 +61,13 @@ _IN_FORCE = frozenset(
         "trace_unique_id",
     }
 )
+CACHE_PARAMS = frozenset({"cache_enabled", "cache_options", "cache_ttl"})
+"""In force where there is a cache: see cache_params.py."""
+
+_CACHE_OPTIONS = frozenset({"cache_by_customer", "is_cached_by_model", "tool_calls", "truncated"})
+"""Other models' answers are never given, whatever `is_cached_by_model` says; `omit_log` has no effect: all calls are
+on record."""
+
 _DESCRIPTIVE = frozenset(
     {
         "category",
@@ -77,11 +85,12 @@ _DESCRIPTIVE = frozenset(
 )
 """They ask for nothing but to be kept."""
 
+_SHARE = frozenset({"model", "weight"})
 _CUSTOMER = frozenset({"customer_identifier", "name", "email", "metadata"})
 """What of `customer_params` describes; the rest are limits and budgets."""
 
 _AS_IT_IS: Mapping[str, Any] = {"disable_fallback": True, "field_name": "data: ", "delimiter": "\n\n"}
-"""What old clients send, and gets what it asks for: nothing falls back, and that is how a stream is framed."""
+"""What old clients send, and gets what it asks for: routing.py reads the first, and that is how a stream is framed."""
 
 WITHHELD = frozenset(
     {
@@ -155,8 +164,11 @@ def effective(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return lower | upper
 
 
-def to_params(found: Mapping[str, Any]) -> ProxyParams:
-    """`found` is what `effective` found, scrubbed. Raises RequestInvalid that names the wrong parameter."""
+def to_params(found: Mapping[str, Any], *, cached: bool = False) -> ProxyParams:
+    """`found` is what `effective` found, scrubbed. Raises RequestInvalid that names the wrong parameter.
+
+    `cached`: the call may be answered from the cache.
+    """
     from weir.http.request_logs import LogBody, labels  # a schema that most processes for completions never need
 
     prompt = found.get("prompt")
@@ -169,7 +181,7 @@ def to_params(found: Mapping[str, Any]) -> ProxyParams:
         thread_identifier=_text(body.thread_identifier),
         metadata=body.metadata,
         withheld=body.disable_log is True,
-        warnings=tuple(f"{name} is recorded and has no effect" for name in _without_effect(found)),
+        warnings=tuple(f"{name} is recorded and has no effect" for name in _without_effect(found, cached)),
     )
 
 
@@ -198,12 +210,22 @@ def _said(place: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _without_effect(found: Mapping[str, Any]) -> list[str]:
+def _without_effect(found: Mapping[str, Any], cached: bool) -> list[str]:
+    in_force = _IN_FORCE | CACHE_PARAMS if cached else _IN_FORCE
     names = [
         name
         for name, value in found.items()
-        if value and name not in _IN_FORCE and name not in _DESCRIPTIVE and _AS_IT_IS.get(name) != value
+        if value
+        and name not in in_force
+        and name not in _DESCRIPTIVE
+        and name not in ROUTING_PARAMETERS
+        and _AS_IT_IS.get(name) != value
     ]
+    balanced = found.get("load_balance_models")
+    for share in balanced if isinstance(balanced, list) else ():
+        names += _beyond(share, "load_balance_models", _SHARE)
+    if cached:
+        names += _beyond(found.get("cache_options"), "cache_options", _CACHE_OPTIONS)
     names += _beyond(found.get("customer_params"), "customer_params", _CUSTOMER)
     credentials = found.get("customer_credentials")
     for provider, members in credentials.items() if isinstance(credentials, dict) else ():

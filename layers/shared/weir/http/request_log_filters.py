@@ -54,6 +54,7 @@ TEXTS: Mapping[str, Callable[[Record], str | None]] = {
     "error_code": lambda record: record.failure.code if record.failure is not None else None,
     "error_class": lambda record: record.failure.kind if record.failure is not None else None,
     "finish_reason": lambda record: record.finish_reason or record.raw_finish_reason,
+    "fallback_reason": lambda record: record.fallback_reason,
     "application": lambda record: record.application,
     "intent": lambda record: record.intent,
     "reference_id": lambda record: record.reference_id,

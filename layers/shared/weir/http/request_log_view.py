@@ -12,7 +12,7 @@ from typing import Any
 
 from weir.domain.completion import NOTHING
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.record import Payload, Record
+from weir.domain.record import Payload, ProviderAttempt, Record
 from weir.http.proxy_params import effective
 from weir.http.request_logs import IDENTIFIERS, LogBody
 from weir.http.span_fields import log_fields
@@ -107,7 +107,10 @@ def log_row(record: Record) -> dict[str, Any]:
         "error_message": (failure.message or None) if failure is not None else None,
         "error_code": failure.code if failure is not None else None,
         "warnings": "\n".join(record.warnings) or None,
+        "cached_from": record.cached_from,
+        "cache_key": record.cache_key,
         "finish_reason": record.finish_reason or record.raw_finish_reason,
+        "fallback_reason": record.fallback_reason,
         "origin": record.origin,
         "inference_location": record.inference_location,
         "request_type": record.request_type,
@@ -131,12 +134,33 @@ def log_view(record: Record, payload: Payload) -> dict[str, Any]:
     said = {"payload_expired": True} if payload.expired else _as_came(record, payload)
     owned = {name: row[name] for name in ("id", "unique_id", "environment", "status")}
     view = {**row, **said, **owned}
+    if record.attempts:
+        view["attempts"] = [_attempt(attempt) for attempt in record.attempts]
     for name in ANNOTATED:
         if name in row:
             view[name] = row[name]
         elif view.get(name) not in (None, "", {}):
             del view[name]
     return view
+
+
+def _attempt(attempt: ProviderAttempt) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "provider_id": attempt.provider,
+        "model": attempt.model,
+        "outcome": attempt.outcome,
+        "status_code": attempt.status,
+        "error": attempt.failure,
+        "begun": seconds(attempt.begun_ms),
+        "time_to_first_token": seconds(attempt.first_token_ms),
+        "latency": seconds(attempt.latency_ms),
+        "prompt_tokens": attempt.prompt_tokens,
+        "completion_tokens": attempt.completion_tokens,
+        "cost": float(attempt.cost) if attempt.cost is not None else None,
+        "claimed_cost": float(attempt.claimed_cost) if attempt.claimed_cost is not None else None,
+        "computed_cost": float(attempt.computed_cost) if attempt.computed_cost is not None else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def for_old_client(row: Mapping[str, Any]) -> Mapping[str, Any]:

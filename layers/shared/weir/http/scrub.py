@@ -203,6 +203,9 @@ def erase_record(record: Record, secrets: Collection[str]) -> Record:
     }
     if record.metadata and (known := [secret for secret in secrets if len(secret) >= _SHORTEST]):
         found["metadata"] = _erased(record.metadata, known)
+    if any(holds_any(attempt.model, secrets) for attempt in record.attempts):
+        attempts = (replace(attempt, model=erase_text(attempt.model, secrets)) for attempt in record.attempts)
+        found["attempts"] = tuple(attempts)
     return replace(record, **found) if found else record
 
 

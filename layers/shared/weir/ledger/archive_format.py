@@ -254,6 +254,8 @@ def without_identity(record: Record) -> Record:
         tokens_per_second=record.tokens_per_second,
         positive_feedback=record.positive_feedback,
         writer=record.writer,
+        fallback_reason=record.fallback_reason,
+        attempts=record.attempts,
         revision=record.revision,
     )
 

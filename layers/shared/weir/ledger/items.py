@@ -7,7 +7,7 @@ from typing import Any
 
 from weir.domain.completion import NOTHING, Usage
 from weir.domain.ids import milliseconds
-from weir.domain.record import Failure, Record
+from weir.domain.record import Failure, ProviderAttempt, Record
 from weir.protocols import jsonbytes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,7 +53,24 @@ _PLAIN = (
     "note",
     "positive_feedback",
     "writer",
+    "fallback_reason",
 )
+_ATTEMPT = (
+    "provider",
+    "model",
+    "outcome",
+    "status",
+    "failure",
+    "begun_ms",
+    "first_token_ms",
+    "latency_ms",
+    "prompt_tokens",
+    "completion_tokens",
+)
+_COSTS = ("claimed_cost", "computed_cost")
+_SHORT = (("cache_key", "ck"), ("cached_from", "cf"))
+"""Fields that few records have, and their names in an item."""
+
 _USAGE = (
     "prompt",
     "completion",
@@ -78,6 +95,9 @@ def from_item(text: bytes | str) -> Record:
 def to_fields(record: Record) -> dict[str, Any]:
     """What to_item writes, as JSON values."""
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
+    for name, short in _SHORT:
+        if (value := getattr(record, name)) is not None:
+            item[short] = value
     item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
         item["failure"] = {
@@ -87,10 +107,7 @@ def to_fields(record: Record) -> dict[str, Any]:
         }
     if (usage := record.claimed_usage) is not None:
         item["claimed_usage"] = {name: value for name in _USAGE if (value := getattr(usage, name)) is not None}
-    for name in ("claimed_cost", "computed_cost"):
-        cost: Decimal | None = getattr(record, name)
-        if cost is not None:
-            item[name] = str(cost)
+    item |= _costs(record)
     if record.metadata:
         item["metadata"] = record.metadata
     if record.warnings:
@@ -99,9 +116,25 @@ def to_fields(record: Record) -> dict[str, Any]:
         item["corrected_at"] = milliseconds(record.corrected_at)
     if record.session_review:
         item["session_review"] = record.session_review
+    if record.attempts:
+        item["attempts"] = [_attempt_fields(attempt) for attempt in record.attempts]
     if record.revision:
         item["revision"] = record.revision
     return item
+
+
+def _costs(priced: Record | ProviderAttempt) -> dict[str, str]:
+    return {name: str(cost) for name in _COSTS if (cost := getattr(priced, name)) is not None}
+
+
+def _attempt_fields(attempt: ProviderAttempt) -> dict[str, Any]:
+    said = {name: value for name in _ATTEMPT if (value := getattr(attempt, name)) is not None}
+    return said | _costs(attempt)
+
+
+def _attempt(item: Mapping[str, Any]) -> ProviderAttempt:
+    costs: dict[str, Any] = {name: _decimal(item.get(name)) for name in _COSTS}
+    return ProviderAttempt(**{name: item[name] for name in _ATTEMPT if name in item}, **costs)
 
 
 def from_fields(item: Mapping[str, Any]) -> Record:
@@ -118,6 +151,9 @@ def from_fields(item: Mapping[str, Any]) -> Record:
         warnings=tuple(item.get("warnings", ())),
         corrected_at=_instant(item["corrected_at"]) if "corrected_at" in item else None,
         session_review=item.get("session_review", NOTHING),
+        attempts=tuple(map(_attempt, item.get("attempts", ()))),
+        cache_key=item.get("ck"),
+        cached_from=item.get("cf"),
         revision=item.get("revision", 0),
     )
 

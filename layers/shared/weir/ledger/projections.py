@@ -4,7 +4,7 @@ Each row says which object of an hour it has last taken in, and is replaced only
 once in every row, whoever takes it in, however often, and wherever a projector was killed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -163,6 +163,36 @@ class Projections:
                     self._store.replace([Replacement(listed, jsonbytes.dumps(id), None)])
                 return True
         raise LedgerUnavailable("Too many change the session at once.")
+
+    def restate_rollups(
+        self,
+        workspace: str,
+        hour: str,
+        rows: Collection[Dimensions],
+        counted: Callable[[int], Mapping[Dimensions, Rollup] | None],
+    ) -> None:
+        """Put in the rows' places what `counted` makes of them, given the last object that has been taken in.
+
+        None leaves them as they are. They are replaced only as they were read: a projector may be at work.
+        """
+        left = {rollup_key(workspace, hour, each): each for each in rows}
+        for _ in range(_ATTEMPTS):
+            taken = self.taken(workspace, hour)
+            found = self._store.get(list(left))
+            taken = max([taken, *(from_rollup_item(content).taken for content in found.values())])
+            sums = counted(taken) if taken else None
+            if sums is None:
+                return
+            changes = []
+            for key, each in left.items():
+                new = to_rollup_item(RollupRow(each, taken, sums[each])) if each in sums else None
+                if found.get(key) != new:
+                    changes.append(Replacement(key, found.get(key), new))
+            replaced = self._store.replace(changes)
+            left = {change.key: left[change.key] for change, done in zip(changes, replaced, strict=True) if not done}
+            if not left:
+                return
+        raise LedgerUnavailable("Too many change the rollups at once.")
 
     def forget_customer(self, workspace: str, customer_identifier: str) -> int:
         """Delete the rollups that name a customer. How many there were."""

@@ -1,5 +1,6 @@
 """`/analytics`: what was called, by whom it was answered, and how often it failed."""
 
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -7,11 +8,9 @@ from starlette.responses import Response
 
 from weir.domain.configuration import Directory
 from weir.domain.ids import milliseconds
-from weir.domain.record import Record
 from weir.http.auth import Principal
 from weir.http.portal import data, dates, only, path_id, present
 from weir.http.portal_figures import by_day, fault_rate, figures
-from weir.http.portal_requests import request_view
 from weir.portal.endpoints import Desk, Operation
 from weir.services.analytics import Analytics, Figures
 from weir.services.configure import Configure
@@ -40,16 +39,16 @@ class AnalyticsPages:
         )
 
     async def requests(self, request: Request) -> Response:
-        found, _ = await self._figures(request)
+        found = await self._figures(request, await self._asked(request))
         return data({**_span(found), **figures(found.totals), "days": by_day(found.by_day, faults_only=False)})
 
     async def faults(self, request: Request) -> Response:
-        found, _ = await self._figures(request)
+        found = await self._figures(request, await self._asked(request))
         return data({**_span(found), **fault_rate(found.totals), "days": by_day(found.by_day, faults_only=True)})
 
     async def model_usage(self, request: Request) -> Response:
-        found, _ = await self._figures(request)
-        usage = found.by(_model)
+        found = await self._figures(request, await self._asked(request), by_model=True)
+        usage = found.by(lambda cell: (cell.model, cell.provider))
         models = [
             present({"model": model, "provider": provider}) | figures(totals)
             for (model, provider), totals in sorted(usage.items(), key=lambda row: (-row[1].records, str(row[0])))
@@ -57,24 +56,25 @@ class AnalyticsPages:
         return data({**_span(found), "models": models})
 
     async def activity(self, request: Request) -> Response:
-        found, directory = await self._figures(request)
-        newest: dict[str | None, Record] = {}
-        for record in found.records:
-            newest.setdefault(record.application, record)
-        usage = found.by(lambda record: record.application)
+        window, directory = asked = await self._asked(request)
+        found = await self._figures(request, asked)
+        last = await self._analytics.last_calls(window, found)
+        usage = found.by(lambda cell: cell.application)
         applications = [
-            _application(newest[name], directory) | figures(totals)
+            _application(name, directory, last.get(name)) | figures(totals)
             for name, totals in sorted(usage.items(), key=lambda row: (-row[1].records, str(row[0])))
         ]
         return data({**_span(found), "applications": applications})
 
-    async def _figures(self, request: Request) -> tuple[Figures, Directory]:
+    async def _asked(self, request: Request) -> tuple[Window, Directory]:
         principal = self._desk.reader(request)
         only(request, ("start_date", "end_date"))
-        bounds = dates(request)
         directory = await self._configure.directory(principal.workspace)
-        window = await self._window(request, principal, directory)
-        return await self._analytics.figures(window, bounds.start, bounds.end), directory
+        return await self._window(request, principal, directory), directory
+
+    async def _figures(self, request: Request, asked: tuple[Window, Directory], *, by_model: bool = False) -> Figures:
+        bounds = dates(request)
+        return await self._analytics.figures(asked[0], bounds.start, bounds.end, by_model=by_model)
 
     async def _window(self, request: Request, principal: Principal, directory: Directory) -> Window:
         """Raises NotFound."""
@@ -100,13 +100,13 @@ def _span(found: Figures) -> dict[str, Any]:
     }
 
 
-def _model(record: Record) -> tuple[str | None, str | None]:
-    return record.model or record.answered_model, record.provider
-
-
-def _application(newest: Record, directory: Directory) -> dict[str, Any]:
-    application, _ = directory.place(newest)
-    view = request_view(newest, (application, None))
-    named: dict[str, Any] = {key: view[key] for key in ("application_id", "application_ref_name") if key in view}
-    name = {"application_name": application.name} if application is not None else {}
-    return {**named, **name, "last_activity": view["date_created"]}
+def _application(name: str | None, directory: Directory, last_call: datetime | None) -> dict[str, Any]:
+    application = None if name is None else directory.application_named(name)
+    return present(
+        {
+            "application_id": application.id if application is not None else None,
+            "application_ref_name": name,
+            "application_name": application.name if application is not None else None,
+            "last_activity": milliseconds(last_call) if last_call is not None else None,
+        }
+    )

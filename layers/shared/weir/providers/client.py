@@ -22,14 +22,14 @@ from weir.domain.errors import (
     ProviderUnavailable,
     provider_error_class,
 )
-from weir.domain.events import StreamEvent
+from weir.domain.events import StreamEvent, holds_token
 from weir.domain.figures import FIGURES
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
 from weir.protocols.embedding import WireReply
 from weir.providers.access import Access
 from weir.providers.catalog import Provider
-from weir.providers.deadline import DEADLINE, in_time
+from weir.providers.deadline import DEADLINE, Patience, in_time
 from weir.providers.registry import EmbeddingTarget, Target
 
 _USER_AGENT = f"weir/{__version__}"
@@ -91,12 +91,17 @@ class ProviderClient:
         self._timeout = (timeout or httpx.Timeout(600, connect=10)).as_dict()
 
     async def complete(
-        self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
+        self,
+        target: Target,
+        call: ChatCall,
+        exchange: Exchange,
+        headers: Mapping[str, str] = NOTHING,
+        patience: Patience | None = None,
     ) -> Completion:
         """A whole answer. Raises ProviderError; `exchange` then holds what had come."""
-        response = await self._ask(target, call, exchange, headers)
+        response = await self._ask(target, call, exchange, headers, patience)
         try:
-            await _read(response, exchange, target.provider.name)
+            await _read(response, exchange, target.provider.name, patience)
         finally:
             await response.aclose()
         reply = exchange.reply or b""
@@ -145,29 +150,50 @@ class ProviderClient:
 
     @asynccontextmanager
     async def stream(
-        self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
+        self,
+        target: Target,
+        call: ChatCall,
+        exchange: Exchange,
+        headers: Mapping[str, str] = NOTHING,
+        patience: Patience | None = None,
     ) -> AsyncIterator[AsyncIterator[list[StreamEvent]]]:
         """An answer as it arrives: the events of each piece that the connection delivers, as soon as it does.
 
         Raises ProviderError, before the first events or between later ones.
         """
-        response = await self._ask(target, call, exchange, headers)
+        response = await self._ask(target, call, exchange, headers, patience)
+        provider = target.provider.name
         try:
             if response.status_code >= 400:
-                await _read(response, exchange, target.provider.name)
+                await _read(response, exchange, provider, patience)
                 raise _refusal(target, response, exchange.reply or b"")
-            yield _events(response, exchange, target.protocol.decoder(), target.provider.name)
+            events = _events(response, exchange, target.protocol.decoder(), provider)
+            yield events if patience is None else patience.paced(events, provider, holds_token)
         finally:
             await response.aclose()
 
     async def _ask(
-        self, target: Target, call: ChatCall, exchange: Exchange, headers: Mapping[str, str]
+        self,
+        target: Target,
+        call: ChatCall,
+        exchange: Exchange,
+        headers: Mapping[str, str],
+        patience: Patience | None,
     ) -> httpx.Response:
         wire = target.protocol.render(call)
         exchange.dropped = wire.dropped
         body = jsonbytes.dumps(wire.body)
         request = await self._request("POST", target.provider, target.access, wire.path, body, _headers(wire, headers))
-        return await self._send(request, exchange, target.provider.name)
+        if patience is None:
+            return await self._send(request, exchange, target.provider.name)
+        if connect_s := patience.deadlines.connect_s:
+            request.extensions["timeout"] = {**self._timeout, "connect": connect_s}
+        limit = patience.for_an_answer
+        try:
+            async with asyncio.timeout_at(limit):
+                return await self._send(request, exchange, target.provider.name)
+        except TimeoutError as exc:
+            raise patience.run_out(limit, target.provider.name) from exc
 
     async def _request(
         self, method: str, provider: Provider, access: Access, path: str, body: bytes, headers: Mapping[str, str]
@@ -207,6 +233,11 @@ class ProviderClient:
         try:
             async with asyncio.timeout_at(DEADLINE.get()):
                 response = await transport.handle_async_request(request)
+        except httpx.ConnectTimeout as exc:
+            within = f" within {request.extensions['timeout']['connect']:g} s"
+            raise ProviderTimeout(
+                f"{provider} could not be reached{within}.", provider=provider, code="connect_timeout"
+            ) from exc
         except (httpx.TimeoutException, TimeoutError) as exc:
             raise ProviderTimeout(f"{provider} did not answer in time.", provider=provider) from exc
         except httpx.HTTPError as exc:
@@ -229,9 +260,10 @@ def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
     return {**headers, **wire.headers, "content-type": "application/json", "user-agent": _USER_AGENT}
 
 
-async def _read(response: httpx.Response, exchange: Exchange, provider: str) -> None:
+async def _read(response: httpx.Response, exchange: Exchange, provider: str, patience: Patience | None = None) -> None:
+    pieces = _pieces(response)
     try:
-        async for chunk in _pieces(response):
+        async for chunk in pieces if patience is None else patience.paced(pieces, provider, bool):
             exchange.chunks.append(chunk)
     except (httpx.HTTPError, TimeoutError) as exc:
         raise _broken(exc, provider) from exc

@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from weir.domain.credential import KINDS
 from weir.domain.retention import Days, Retention
+from weir.domain.routing import Deadlines
 from weir.ledger.keys import INDEXES, Index
 from weir.protocols import jsonbytes
 
@@ -19,6 +21,17 @@ def _names(listed: object) -> object:
     if not isinstance(listed, str):
         return listed
     return () if listed.strip() == "none" else tuple(name.strip() for name in listed.split(","))
+
+
+def _starts(listed: object) -> object:
+    if not isinstance(listed, str):
+        return listed
+    starts = tuple(start for each in listed.split(",") if (start := each.strip()))
+    for start in starts:
+        kind, colon, rest = start.partition(":")
+        if not colon or kind not in KINDS or (kind != "env" and not rest):
+            raise ValueError(f"{start!r} must begin with ssm:, secretsmanager: or env:, and go on")
+    return starts
 
 
 def _object(text: object) -> object:
@@ -66,10 +79,27 @@ class Settings(BaseModel):
     workspace_days: Annotated[Mapping[str, WorkspaceDays], BeforeValidator(_object)] = Field(
         default_factory=dict, description='shorter times of workspaces: {"team-b": {"payloads": 7}}'
     )
+    providers: Annotated[Mapping[str, str], BeforeValidator(_object)] = Field(
+        default_factory=dict,
+        description='variables of providers that are not set by themselves: {"OPENAI_API_KEY": "…"}',
+    )
+    credentials: Annotated[tuple[str, ...], BeforeValidator(_starts)] = Field(
+        default=(),
+        description="what references to workspaces' provider keys may begin with: ssm:/weir/,secretsmanager:weir/,env:",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")
     connect_timeout_s: Annotated[float, Field(gt=0)] = 10
     read_timeout_s: Annotated[float, Field(gt=0)] = Field(default=600, description="longest silence of a provider")
+    first_token_timeout_s: Annotated[float | None, Field(gt=0)] = Field(
+        default=None, description="what a provider may take to begin its answer"
+    )
+    between_tokens_timeout_s: Annotated[float | None, Field(gt=0)] = Field(
+        default=None, description="longest silence within an answer; a provider's mere signs of life are silence"
+    )
+    total_timeout_s: Annotated[float | None, Field(gt=0)] = Field(
+        default=None, description="what a call may take, with all of its attempts"
+    )
     heartbeat_s: Annotated[float, Field(ge=0)] = Field(
         default=15, description="silence of a stream after which its caller is told that it goes on; 0: never"
     )
@@ -84,6 +114,15 @@ class Settings(BaseModel):
         default = Days(self.payload_days, self.record_days, self.archive_days)
         own = {name: Days(each.payloads, each.records, each.archive) for name, each in self.workspace_days.items()}
         return Retention(default, own)
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """Those of calls that say nothing else; connecting has its own limit in any case."""
+        return Deadlines(
+            first_token_s=self.first_token_timeout_s,
+            between_tokens_s=self.between_tokens_timeout_s,
+            total_s=self.total_timeout_s,
+        )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:

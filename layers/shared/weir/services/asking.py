@@ -4,16 +4,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
+from weir.domain.routing import Routing
 from weir.http.auth import Principal
 from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
+from weir.http.routing import ROUTING_PARAMETERS, to_routing
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
@@ -42,7 +45,7 @@ async def ask_openai(
     def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
         return to_call(params, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
 
-    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults)
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults, cached=True)
 
 
 async def ask_maitai(
@@ -73,6 +76,7 @@ async def ask_maitai(
         partial(with_defaults, text_is_unsaid=True),  # its clients send text where their caller says nothing
         where=where,
         request_id=request_id,
+        cached=True,
     )
 
 
@@ -85,7 +89,9 @@ async def ask_embeddings(
     def call(params: EmbeddingParams, model: str, tags: CallTags) -> EmbeddingCall:
         return to_embedding_call(params, model, drop_unsupported=bool(tags.drop_unsupported))
 
-    return await _ask(request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params)
+    return await _ask(
+        request, request, call, raw, body, principal, secrets, defaults, lambda params, _: params, routed=False
+    )
 
 
 async def _ask(
@@ -101,7 +107,10 @@ async def _ask(
     *,
     where: str = "",
     request_id: str | None = None,
+    routed: bool = True,
+    cached: bool = False,
 ) -> Ask[Call]:
+    """`cached`: such a call may be answered from the cache."""
     proxied = effective(body)
     keys = provider_keys({**body, **proxied} if proxied else body)
     secrets = secrets | set(keys.values())
@@ -114,9 +123,10 @@ async def _ask(
         body = jsonbytes.loads(kept)
         tags = validated(CallTags, body)
     warnings = _warnings(tags)
-    given = NO_PARAMS
+    given, told = NO_PARAMS, NOTHING
     if proxied:
-        given = to_params(effective(body))
+        told = effective(body)
+        given = to_params(told, cached=cached)
         warnings += given.warnings
         kept = without_words(body) if given.withheld else kept
     try:
@@ -126,18 +136,26 @@ async def _ask(
             raise
         config = NOTHING
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
+    routing = None
+    if proxied or tags.fallback_config or tags.fallback_model or not ROUTING_PARAMETERS.isdisjoint(config):
+        routing, more = _routing(tags, told, config) if routed else (None, _unrouted(tags, told))
+        warnings += more
     if config:
         params, tags = filled(params, config), tagged(tags, config)
-    if params.model is None:
+    model = params.model or (routing.shares[0].model if routing is not None and routing.shares else None)
+    if model is None:
         raise RequestInvalid(
             f"'{where}model' is required: no default model is configured for this call.",
             param=f"{where}model",
             code="missing_required_parameter",
         )
     caller_id = tags.request_id or request_id or None
+    cache = None
+    if cached and not given.withheld and (told.get("cache_enabled") or config.get("cache_enabled")):
+        cache = _cache_terms(told, config)
     return Ask(
-        call=call(params, params.model, tags),
-        model=params.model,
+        call=call(params, model, tags),
+        model=model,
         workspace=principal.workspace,
         environment=principal.environment,
         request=kept,
@@ -154,8 +172,32 @@ async def _ask(
         metadata=given.metadata or tags.metadata or NOTHING,
         labels=given.labels,
         withheld=given.withheld,
+        routing=routing,
+        cache=cache,
         warnings=warnings,
     )
+
+
+def _routing(
+    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[Routing | None, tuple[str, ...]]:
+    return to_routing(_said(tags, told), config, no_fallbacks=told.get("disable_fallback") is True)
+
+
+def _unrouted(tags: CallTags, told: Mapping[str, Any]) -> tuple[str, ...]:
+    """Vectors of two models cannot be compared: a fallback would spoil whatever they are kept in."""
+    said = _said(tags, told)
+    return tuple(f"{name} is recorded and has no effect" for name in ROUTING_PARAMETERS & said.keys() if said[name])
+
+
+def _said(tags: CallTags, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"fallback_config": tags.fallback_config, "fallback_model": tags.fallback_model, **told}
+
+
+def _cache_terms(said: Mapping[str, Any], config: Mapping[str, Any]) -> CacheTerms | None:
+    from weir.http.cache_params import to_terms  # schemas that most processes for completions never need
+
+    return to_terms(said, config)
 
 
 def _text(value: str | int | None) -> str | None:
@@ -181,7 +223,6 @@ def _warnings(tags: CallTags) -> tuple[str, ...]:
         "assistant": tags.assistant,
         "context_retrieval_enabled": tags.context_retrieval_enabled,
         "callback": tags.callback or tags.return_evaluation,
-        "fallback_config": tags.fallback_config or tags.fallback_model,
         "client_params.base_url": client_params.get("base_url") or client_params.get("baseUrl"),
     }
     return tuple(f"{name} is recorded and has no effect" for name, value in asked.items() if value)

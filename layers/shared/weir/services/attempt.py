@@ -1,23 +1,37 @@
 """A call while it runs, and how it becomes a record, whichever way it ends."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed, ProviderError
 from weir.domain.figures import FIGURES
-from weir.domain.record import Environment, Failure, Labels, Outcome, Payload, Record
+from weir.domain.record import (
+    AttemptOutcome,
+    Environment,
+    Failure,
+    Labels,
+    Outcome,
+    Payload,
+    ProviderAttempt,
+    Record,
+)
+from weir.domain.routing import Routing
 from weir.http.errors import status_of
 from weir.http.scrub import erase, erase_record, erase_text
 from weir.ledger.ledger import Ledger
 from weir.providers.client import Exchange
 from weir.providers.registry import EmbeddingTarget, Target
 from weir.services.cost import cost_of_answer
+from weir.services.tries import Try, added, known_cost
 
 if TYPE_CHECKING:
     from weir.prices.table import Cost
@@ -26,6 +40,9 @@ logger = logging.getLogger("weir.complete")
 
 _FAILURE_LENGTH = 500
 """Characters of an error message that a record keeps; the provider's whole answer is in the payload."""
+
+_SETTLING_S = 0.05
+"""What a record waits at most for the requests to end that its call's answer has overtaken."""
 
 CALLER_GONE = 499
 """The status of a call whose caller hung up; no HTTP standard has one, this number is in wide use."""
@@ -40,7 +57,8 @@ class Ask(Generic[Call]):
 
     `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
     the caller brought, by provider name; `secrets` everything that must not be kept, these included. `headers` go to
-    the provider. `withheld`: the answer is not to be kept, and of `request` only what is no words.
+    the provider. `withheld`: the answer is not to be kept, and of `request` only what is no words. `routing` is None
+    for what is one request to one model.
     """
 
     call: Call
@@ -61,14 +79,30 @@ class Ask(Generic[Call]):
     metadata: Mapping[str, object] = NOTHING
     labels: Labels | None = None
     withheld: bool = False
+    routing: Routing | None = None
+    cache: CacheTerms | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Caching(Protocol):
+    """What lets the same call find the answer to this one. Nothing is raised: an answer is not lost for it."""
+
+    async def keep(self, record: Record, body: bytes) -> Record:
+        """The record to be kept: it says where the answer was put, if it was."""
+        ...
+
+    async def forget(self, record: Record) -> None:
+        """The record was not kept."""
+        ...
 
 
 @dataclass(slots=True)
 class Attempt(Generic[Call]):
     """What is known of a call while it runs; becomes its Record.
 
-    `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any.
+    `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any. `tries`
+    are the requests that a routed call took, `answering` the one whose answer is the call's, and `overtaken` are done
+    when the others have ended. `cached_from`: the id of the call whose answer it gets.
     """
 
     id: str
@@ -81,6 +115,12 @@ class Attempt(Generic[Call]):
     latency_ms: float | None = None
     claimed: bool = False
     replaces: str | None = None
+    tries: Sequence[Try] = ()
+    answering: Try | None = None
+    overtaken: Sequence[asyncio.Task[Any]] = ()
+    fallback_reason: str | None = None
+    caching: Caching | None = None
+    cached_from: str | None = None
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -93,6 +133,39 @@ class Attempt(Generic[Call]):
         self.provider = target.provider.name
         self.ask = replace(ask, call=replace(ask.call, model=target.model))
         return target
+
+    def stand_for(self, tried: Try) -> None:
+        """From here on the call is this request to a provider: it has answered, or its failure is the call's."""
+        self.exchange = tried.exchange
+        if tried.target is not None:
+            self.provider = tried.target.provider.name
+            self.ask = replace(self.ask, model=tried.model, call=replace(self.ask.call, model=tried.target.model))
+        elif isinstance(tried.error, ProviderError):
+            self.provider = tried.error.provider
+
+    async def end(self, outcome: AttemptOutcome, latency_ms: float, error: ProviderError | None = None) -> None:
+        """Waits for the requests that were overtaken to have ended, too, which they do at once."""
+        self.latency_ms = latency_ms
+        if self.answering is not None:
+            self.answering.end(outcome, latency_ms, error)
+        if self.overtaken:
+            await asyncio.wait(self.overtaken, timeout=_SETTLING_S)
+
+    def attempts(self, answered: "Answered | None") -> tuple[ProviderAttempt, ...]:
+        """What the record says of the requests, where there were several."""
+        if len(self.tries) < 2:
+            return ()
+        if self.answering is not None and answered is not None:
+            self.answering.heard(answered.model, answered.usage, answered.service_tier)
+        return tuple(tried.to_attempt(self.accepted_at) for tried in self.tries)
+
+    @property
+    def cost_of_others(self) -> Decimal | None:
+        """What is known of the cost of the requests whose answers are not the call's."""
+        if len(self.tries) < 2:
+            return None
+        others = [tried for tried in self.tries if tried is not self.answering]
+        return known_cost(tuple(tried.to_attempt(self.accepted_at) for tried in others))
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -143,15 +216,21 @@ class Recorder:
 
     async def keep(self, attempt: Attempt[Call], answered: Answered) -> tuple[Record, bool]:
         """The record, and whether it is durable now."""
-        attempt.latency_ms = self.elapsed_ms(attempt)
+        await attempt.end("answered", self.elapsed_ms(attempt))
         record = _record(attempt, answered)
-        return record, await self._put(attempt, record, answered.body)
+        if attempt.caching is None:
+            return record, await self._put(attempt, record, answered.body)
+        record = await attempt.caching.keep(record, answered.body)
+        if stored := await self._put(attempt, record, answered.body):
+            return record, stored
+        await attempt.caching.forget(record)
+        return record, stored
 
     async def keep_failure(
         self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
-        attempt.latency_ms = self.elapsed_ms(attempt)
+        await attempt.end("failed", self.elapsed_ms(attempt), exc)
         if (figures := FIGURES.get()) is not None and (exc.retryable or isinstance(exc, ProviderAuthFailed)):
             figures.provider_errors += 1
         shown = self._without_secrets(exc, attempt.ask)
@@ -161,7 +240,7 @@ class Recorder:
         return shown
 
     async def keep_abandoned(self, attempt: Attempt[Call], partial: Answered | None) -> None:
-        attempt.latency_ms = self.elapsed_ms(attempt)
+        await attempt.end("cancelled", self.elapsed_ms(attempt))
         failure = Failure("CallerGone", "The caller hung up before the answer was complete.")
         record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
         await self._put(attempt, record, partial.body if partial is not None else None)
@@ -226,8 +305,9 @@ def _record(
     ask = attempt.ask
     usage = answered.usage if answered is not None else None
     cost = None
-    if answered is not None and usage is not None:
+    if answered is not None and usage is not None and attempt.cached_from is None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
+    others = attempt.cost_of_others
     record = Record(
         id=attempt.id,
         workspace=ask.workspace,
@@ -252,12 +332,21 @@ def _record(
         finish_reason=answered.reason if answered is not None else None,
         raw_finish_reason=answered.raw_reason if answered is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
-        claimed_cost=usage.cost if usage is not None else None,
-        computed_cost=cost.dollars if cost is not None else None,
+        claimed_cost=added(_claimed(attempt, usage), others),
+        computed_cost=added(cost.dollars if cost is not None else None, others),
         price_version=cost.price_version if cost is not None else None,
         first_token_ms=attempt.first_token_ms,
         latency_ms=attempt.latency_ms,
         metadata=ask.metadata,
+        fallback_reason=attempt.fallback_reason,
+        attempts=attempt.attempts(answered),
         warnings=ask.warnings + attempt.left_out,
+        cached_from=attempt.cached_from,
     )
     return replace(record, **ask.labels) if ask.labels else record
+
+
+def _claimed(attempt: Attempt[Any], usage: Usage | None) -> Decimal | None:
+    if attempt.cached_from is not None:
+        return Decimal(0)
+    return usage.cost if usage is not None else None

@@ -1,21 +1,28 @@
 """One completion: ask the provider, hand the answer over as it comes, keep the record before the end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Completion
 from weir.domain.errors import MalformedReply, ProviderError
-from weir.domain.events import Collector, Described, Started, StreamEvent
+from weir.domain.events import Collector, StreamEvent, holds_token
 from weir.domain.record import Record
+from weir.domain.routing import NO_DEADLINES, Deadlines, Routing
 from weir.http.chat_reply import ANSWER_PREFIX, completion_body
 from weir.protocols import jsonbytes
 from weir.providers.client import ProviderClient
 from weir.providers.models import ModelList
 from weir.providers.registry import Registry
 from weir.services.attempt import Answered, Ask, Attempt, Recorder
+
+if TYPE_CHECKING:
+    from weir.services.route import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +36,36 @@ class Answer:
 
 
 class Completions:
-    def __init__(self, registry: Registry, client: ProviderClient, recorder: Recorder, models: ModelList) -> None:
+    """`deadlines` are the process's own, for calls that say nothing else."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        client: ProviderClient,
+        recorder: Recorder,
+        models: ModelList,
+        deadlines: Deadlines = NO_DEADLINES,
+    ) -> None:
         self.models = models
         self._registry = registry
         self._client = client
         self._recorder = recorder
+        self._deadlines = deadlines
+        self._rule = None if deadlines == NO_DEADLINES else Routing()
+
+    @cached_property
+    def router(self) -> "Router":
+        """Imported by the first call that is more than one request to one model."""
+        from weir.services.circuits import Circuits
+        from weir.services.route import Router
+
+        return Router(
+            self._registry,
+            self._client,
+            Circuits(time.monotonic),
+            elapsed_ms=self._recorder.elapsed_ms,
+            defaults=self._deadlines,
+        )
 
     def begin(self, ask: Ask[ChatCall]) -> Attempt[ChatCall]:
         return self._recorder.begin(ask)
@@ -44,9 +76,12 @@ class Completions:
         Raises RequestInvalid (ModelUnknown among them) for a call that cannot be made; nothing is kept of it.
         """
         try:
-            target = attempt.aim(self._registry.resolve)
-            ask = attempt.ask
-            completion = await self._client.complete(target, ask.call, attempt.exchange, ask.headers)
+            if (routing := attempt.ask.routing or self._rule) is not None:
+                completion = await self.router.complete(attempt, routing)
+            else:
+                target = attempt.aim(self._registry.resolve)
+                ask = attempt.ask
+                completion = await self._client.complete(target, ask.call, attempt.exchange, ask.headers)
         except ProviderError as exc:
             raise await self._recorder.keep_failure(attempt, exc) from exc
         answered = _answered(attempt, completion)
@@ -56,7 +91,10 @@ class Completions:
     async def stream(self, attempt: Attempt[ChatCall]) -> "AnswerStream":
         """An answer that has begun; raises as `complete` does if it fails before its first event."""
         stream = AnswerStream(attempt, self._recorder)
-        await stream.open(self._registry, self._client)
+        if (routing := attempt.ask.routing or self._rule) is not None:
+            await stream.open_routed(self.router, routing)
+        else:
+            await stream.open(self._registry, self._client)
         return stream
 
 
@@ -93,6 +131,16 @@ class AnswerStream:
             await self.aclose()
             raise
 
+    async def open_routed(self, router: "Router", routing: Routing) -> None:
+        try:
+            opened = await router.open(self.attempt, routing)
+        except ProviderError as exc:
+            raise await self._failed(exc) from exc
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        self._connection, self._first, self._rest = opened.connection, opened.first, opened.rest
+
     async def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
         try:
             self._take(self._first)
@@ -114,7 +162,7 @@ class AnswerStream:
             await self._recorder.keep_abandoned(self.attempt, self._partial)
 
     def _take(self, events: list[StreamEvent]) -> None:
-        if self.attempt.first_token_ms is None and not all(isinstance(e, Started | Described) for e in events):
+        if self.attempt.first_token_ms is None and holds_token(events):
             self.attempt.first_token_ms = self._recorder.elapsed_ms(self.attempt)
         for event in events:
             self._collector.add(event)

@@ -4,18 +4,20 @@ First the archive is told which ids are erased: from then on neither a projector
 brings them back. Whatever kills the erasure after that, the same one asked for again goes on with what is left.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from weir.domain.record import Record
-from weir.domain.session import Session, sessions
+from weir.domain.rollup import Dimensions, dimensions
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Call, Partition, from_line
 from weir.ledger.keys import spill_folder
 from weir.ledger.ledger import Ledger
 from weir.ledger.projections import Projections
 from weir.protocols import jsonbytes
+from weir.services.erased_sums import customer_sums, of_nobody, session_without
+from weir.services.project import hour_text
 
 _PAGE = 1_000
 
@@ -51,6 +53,21 @@ class Erasure:
     archive_hours: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What the subject's calls are summed up in: sessions, and by the hour the sums by customer."""
+
+    sessions: set[str] = field(default_factory=set)
+    customers: dict[Partition, set[Dimensions]] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        if record.session_id is not None:
+            self.sessions.add(record.session_id)
+        if record.customer_identifier is not None:
+            sums = self.customers.setdefault(Partition.of(record.workspace, record.id), set())
+            sums.add(dimensions(record, "customers"))
+
+
 def erase(
     ledger: Ledger,
     archive: Archive,
@@ -61,17 +78,23 @@ def erase(
 ) -> Erasure:
     """What was accepted before it began. Raises LedgerUnavailable or Broken; then it is to be asked for again.
 
-    Sums that name nobody stay as they are. Those of the customer go, and sessions are summed up anew without the calls.
+    Sums that name nobody stay as they are. Those of a customer go with the customer, or lose the calls, which count
+    under no customer from then on, as in a rebuild. Sessions are summed up anew without the calls.
     """
-    touched: set[str] = set()
+    touched = Touched()
     hours = find(ledger, archive, subject, progress=progress, touched=touched)
     for number, (hour, ids) in enumerate(hours.items()):
         progress("naming them in the archive", number, len(hours))
         archive.name_erased(hour, ids)
     restated = 0
-    for number, session in enumerate(sorted(touched)):  # while the archive still says whose calls they were
-        progress("summing up sessions anew", number, len(touched))
-        restated += projections.restate_session(subject.workspace, session, _left_of(archive, subject, session))
+    for number, session in enumerate(sorted(touched.sessions)):  # while the archive still says whose calls they were
+        progress("summing up sessions anew", number, len(touched.sessions))
+        left = session_without(archive, subject.workspace, session)
+        restated += projections.restate_session(subject.workspace, session, left)
+    for number, (hour, named) in enumerate(touched.customers.items()):
+        progress("summing up customers anew", number, len(touched.customers))
+        rows = named | {of_nobody(each) for each in named}
+        projections.restate_rollups(subject.workspace, hour_text(hour), rows, customer_sums(archive, hour, rows))
     sums = 0
     if subject.whose == "customer_identifier":
         sums = projections.forget_customer(subject.workspace, subject.value)
@@ -103,38 +126,19 @@ def find(
     subject: Subject,
     *,
     progress: Progress = lambda what, done, of: None,
-    touched: set[str] | None = None,
+    touched: Touched | None = None,
 ) -> dict[Partition, set[str]]:
     """The ids of the subject's calls by the hour, wherever something of them is kept. Only ids are held in memory.
 
-    Every record is looked at: an index may have been left out when some of them were written. `touched` gets the
-    sessions that they are in.
+    Every record is looked at: an index may have been left out when some of them were written. `touched` gets what
+    they are summed up in.
     """
     hours: dict[Partition, set[str]] = {}
     for record in _kept(ledger, archive, subject, progress):
         hours.setdefault(Partition.of(record.workspace, record.id), set()).add(record.id)
-        if touched is not None and record.session_id is not None:
-            touched.add(record.session_id)
+        if touched is not None:
+            touched.add(record)
     return dict(sorted(hours.items()))
-
-
-def _left_of(archive: Archive, subject: Subject, session_id: str) -> Callable[[Mapping[str, int]], Session | None]:
-    """What a session is without the calls that are erased, of the objects that it has taken in."""
-
-    def counted(taken: Mapping[str, int]) -> Session | None:
-        calls: dict[str, Record] = {}
-        for hour, last in taken.items():
-            partition = Partition(subject.workspace, f"{hour[:4]}-{hour[4:6]}-{hour[6:8]}", int(hour[8:]))
-            erased = archive.erased(partition)
-            for n in archive.objects(partition):
-                read = archive.read(partition, n) if n <= last else None
-                for member in () if read is None else read.members():
-                    record = member.record
-                    if isinstance(member, Call) and record.session_id == session_id and record.id not in erased:
-                        calls.setdefault(record.id, record)
-        return sessions(calls.values()).get(session_id)
-
-    return counted
 
 
 def _kept(ledger: Ledger, archive: Archive, subject: Subject, progress: Progress) -> Iterator[Record]:

@@ -59,10 +59,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """`complete` is False when there are more than were read; these are the newest then."""
+    """`complete` is False when there are more than were read; these are the newest then.
+
+    `looked` counts those that were read, wanted or not.
+    """
 
     records: tuple[Record, ...]
     complete: bool
+    looked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ class Reading:
             scanned += len(chunk)
             more = len(chunk) == size
             before = chunk[-1].id if chunk else before
-        return Latest(tuple(found), complete=not more or not await self._read(window, 1, before))
+        complete = not more or not await self._read(window, 1, before)
+        return Latest(tuple(found), complete, scanned)
 
     async def whole(self, workspace: str, id: str) -> Whole:
         """By our id or the caller's. Raises NotFound."""

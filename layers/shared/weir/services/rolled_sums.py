@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from weir.domain.ids import instant_of, milliseconds, uuid7
 from weir.domain.record import Environment
-from weir.domain.rollup import family_for, regrouped
+from weir.domain.rollup import Dimensions, Family, family_for, regrouped
 from weir.domain.totals import GroupField, Totals
-from weir.ledger.projections import Projections
+from weir.ledger.projections import HourlyRollup, Projections
 from weir.ledger.settlement import end_of, hours, start_of
 
 _HOUR = timedelta(hours=1)
@@ -34,6 +34,14 @@ class RolledSums:
     rest: tuple[Bounds, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RolledHours:
+    """The rollups of the hours that can be answered from them, and the rest of the window, in the order of time."""
+
+    rows: tuple[HourlyRollup, ...]
+    rest: tuple[Bounds, ...]
+
+
 def rolled_sums(
     projections: Projections,
     workspace: str,
@@ -44,26 +52,56 @@ def rolled_sums(
     now: Callable[[], datetime],
 ) -> RolledSums:
     """Raises LedgerUnavailable."""
-    nothing = RolledSums({}, (window,))
-    family = family_for(group_by)
-    if family is None or (whole := _whole_hours(projections, workspace, window, now())) is None:
+    if (family := family_for(group_by)) is None:
+        return RolledSums({}, (window,))
+    rolled = rolled_hours(
+        projections,
+        workspace,
+        window,
+        family=family,
+        wanted=lambda dimensions: environment in (None, dimensions.value("environment")),
+        now=now,
+    )
+    groups = regrouped(
+        ((row.dimensions, row.rollup) for row in rolled.rows),
+        lambda dimensions: None if group_by is None else dimensions.value(group_by),
+    )
+    return RolledSums({key: rollup.totals() for key, rollup in groups.items()}, rolled.rest)
+
+
+def rolled_hours(
+    projections: Projections,
+    workspace: str,
+    window: Bounds,
+    *,
+    family: Family,
+    wanted: Callable[[Dimensions], bool],
+    unclear: Callable[[Dimensions], bool] = lambda dimensions: False,
+    now: Callable[[], datetime],
+) -> RolledHours:
+    """Of the rollups only those that are `wanted`. An hour with an `unclear` one is left to the records.
+
+    Raises LedgerUnavailable.
+    """
+    nothing = RolledHours((), (window,))
+    if (whole := _whole_hours(projections, workspace, window, now())) is None:
         return nothing
     first, last = whole
     unsettled = projections.unsettled(workspace, first, last)
     if unsettled is None or len(unsettled) == len(hours(first, last)):
         return nothing
     found = [
-        (row.dimensions, row.rollup)
+        row
         for row in projections.rollups(workspace, family, first, last)
-        if row.hour not in unsettled and environment in (None, row.dimensions.value("environment"))
+        if row.hour not in unsettled and wanted(row.dimensions)
     ]
-    groups = regrouped(found, lambda dimensions: None if group_by is None else dimensions.value(group_by))
+    left = unsettled | {row.hour for row in found if unclear(row.dimensions)}
     rest = [
         Bounds(window.since, _bound(start_of(first))),
-        *_runs(sorted(unsettled)),
+        *_runs(sorted(left)),
         Bounds(_bound(end_of(last)), window.before),
     ]
-    return RolledSums({key: rollup.totals() for key, rollup in groups.items()}, tuple(filter(_holds_any, rest)))
+    return RolledHours(tuple(row for row in found if row.hour not in left), tuple(filter(_holds_any, rest)))
 
 
 def added(one: Mapping[str | None, Totals], other: Mapping[str | None, Totals]) -> Mapping[str | None, Totals]:

@@ -51,6 +51,8 @@ SELECT
     client_first_token_ms,
     client_latency_ms,
     tokens_per_second,
+    fallback_reason,
+    attempts,
     note,
     positive_feedback,
     metadata,
