@@ -381,4 +381,4 @@ def _priced(attempt: Attempt[ChatCall]) -> WriteUsage:
     return write
 
 
-handler = lambda_handler("Weir completions", mount)
+handler = lambda_handler("Weir completions", mount, "completion")

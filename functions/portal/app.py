@@ -185,4 +185,4 @@ def _without(view: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in view.items() if key != name}
 
 
-handler = lambda_handler("Weir: portal", mount)
+handler = lambda_handler("Weir: portal", mount, "portal")

@@ -316,9 +316,14 @@ def open_client(settings: Settings) -> "ProviderClient":
     from weir.providers.catalog import DEMO
     from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
+    from weir.providers.trust import trusted
 
     limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
-    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+        verify=trusted(),
+        limits=limits,
+        retries=1,  # of connecting only
+    )
     local: dict[str, httpx.AsyncBaseTransport] = {DEMO.name: DemoTransport()}
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport

@@ -12,7 +12,8 @@ from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderError
+from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError
+from weir.domain.figures import FIGURES
 from weir.domain.record import (
     AttemptOutcome,
     Environment,
@@ -240,6 +241,8 @@ class Recorder:
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
         await attempt.end("failed", self.elapsed_ms(attempt), exc)
+        if (figures := FIGURES.get()) is not None and (exc.retryable or isinstance(exc, ProviderAuthFailed)):
+            figures.provider_errors += 1
         shown = self._without_secrets(exc, attempt.ask)
         failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
         record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
@@ -275,6 +278,8 @@ class Recorder:
 
     async def _store(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
+        if (figures := FIGURES.get()) is not None:
+            figures.first_token_ms = record.first_token_ms
         secrets = self._secrets | attempt.ask.secrets
         withheld = attempt.ask.withheld
         response, reply = (None, None) if withheld else (response, attempt.exchange.reply)
@@ -290,6 +295,8 @@ class Recorder:
                 await self._keep_beside(attempt, record, payload)
         except LedgerUnavailable:
             logger.exception("record not stored", extra={"record_id": record.id, "provider": record.provider})
+            if figures is not None:
+                figures.unstored += 1
             return False
         return True
 
