@@ -160,7 +160,6 @@ def test_every_function_tells_under_its_own_name(
     for function, name in names.items():
         observed[function](event(name), Context())
     projector.handler(event("projector"), Context())
-    projector.handler({"task": "check"}, Context())
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert [line["service"] for line in lines] == [
         "completion",
@@ -168,9 +167,25 @@ def test_every_function_tells_under_its_own_name(
         "request_log",
         "portal",
         "projector",
-        "projector",
     ]
-    assert lines[-1]["Incomplete"] == [0.0]
+
+
+def test_what_runs_by_the_clock_tells_nothing_where_nothing_is_wrong(
+    observed: dict[str, Handler], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A metric is paid for each hour in which it is written."""
+    projector.handler({"task": "check"}, Context())
+    with ThreadPoolExecutor(1) as another:  # which has no event loop of the others
+        another.submit(upkeep.handler, {}, Context()).result()
+    assert figures(capsys.readouterr().out.splitlines()) == []
+
+
+def test_what_the_check_misses_is_told(
+    observed: dict[str, Handler], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(projector.StreamProjector, "missing", lambda _: 3)
+    projector.handler({"task": "check"}, Context())
+    assert told_of(capsys) == {"Incomplete": 3}
 
 
 def test_waiting_for_a_provider_is_not_overhead(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What the functions tell CloudWatch of themselves: Powertools' metrics, one line of log an invocation.
 
-A name is sent only when there is something to tell: counts that are 0 are not, Requests and OverheadMs always are.
+A name is sent only when there is something to tell, never a count of 0: a metric is paid for each hour in which it is
+written, and what runs by the clock would write for ever.
 """
 
 import sys
@@ -55,26 +56,26 @@ class Meter:
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=service)
 
     def put(self, values: Mapping[str, float]) -> None:
-        """One line on standard output."""
-        for name, value in values.items():
+        """One line on standard output; none for nothing but counts of 0."""
+        told = {name: value for name, value in values.items() if value or UNITS[name] != "Count"}
+        if not told:
+            return
+        for name, value in told.items():
             self._metrics.add_metric(name, UNITS[name], value)
         self._metrics.flush_metrics()
         sys.stdout.flush()
 
     def put_invocation(self, figures: Figures, status: int | None, took_s: float) -> None:
         """`status` is None for one that failed without an answer."""
+        faulty = status is None or (status >= 500 and status != _NOT_OFFERED)
         values: dict[str, float] = {
             REQUESTS: 1,
             OVERHEAD_MS: round(max(took_s - figures.provider_s, 0.0) * 1000, 3),
-        }
-        faulty = status is None or (status >= 500 and status != _NOT_OFFERED)
-        counts = {
             ERRORS: int(faulty and not figures.provider_errors),
             PROVIDER_ERRORS: figures.provider_errors,
             SPILLED: figures.spilled,
             UNSTORED: figures.unstored,
         }
-        values |= {name: count for name, count in counts.items() if count}
         if figures.first_token_ms is not None:
             values[FIRST_MS] = figures.first_token_ms
         if figures.store_s is not None:
