@@ -23,6 +23,7 @@ from functions.upkeep import app as upkeep
 from tests.functions.test_lambda import KEY, body_of, event, with_key
 from tests.infra import template
 from tests.infra.aws_calls import Recording, recorded
+from weir.http.app import DirectRoute
 
 REGION = "eu-central-1"
 NOISE = " ".join(str(number * 7919 % 1_000_003) for number in range(60_000))
@@ -37,7 +38,9 @@ class World:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.handlers: Mapping[str, Handler] = {name: lambda_handler(name, app.mount) for name, app in SERVING.items()}
+        self.handlers: Mapping[str, Handler] = {
+            name: lambda_handler(name, app.mount, name) for name, app in SERVING.items()
+        }
         self.aws = {service: boto3.client(service) for service in ("dynamodb", "s3", "sqs")}
 
     def ask(
@@ -61,6 +64,13 @@ class World:
         answer = self.ask(*arguments, **named)
         assert answer["statusCode"] == status, answer["body"]
         return json.loads(body_of(answer) or "null")
+
+    def routes(self, function: str) -> Iterator[tuple[str, str]]:
+        """Method and path of each."""
+        app: Any = self.handlers[function].adapter()
+        for route in app.app.routes:
+            if isinstance(route, DirectRoute):
+                yield from ((method, route.path) for method in sorted(route.methods or ()))
 
     def complete(self, text: str = "Grüezi", **more: Any) -> Mapping[str, Any]:
         message = {"role": "user", "content": text}

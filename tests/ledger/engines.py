@@ -13,15 +13,17 @@ from botocore.exceptions import EndpointConnectionError
 from tests.infra import template
 from weir.ledger.counters import CounterStore
 from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.dynamodb_counters import DynamoDBCounterStore
 from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.keys import INDEXES, Index
-from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
+from weir.ledger.ports import AnswerStore, BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
+from weir.ledger.sqlite_answers import SQLiteAnswerStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
 from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.ledger.sqlite_keys import SQLiteKeyStore
@@ -49,6 +51,10 @@ class Engine(Protocol):
         ...
 
     def keys(self) -> KeyStore: ...
+
+    def answers(self) -> AbstractContextManager[AnswerStore]:
+        """Another process' view of the cache."""
+        ...
 
     def counters(self) -> CounterStore:
         """Another process' view of what limits are counted by."""
@@ -91,6 +97,11 @@ class SQLiteAndFiles:
         return SQLiteCounterStore(self._counted, now=lambda: NO_RECORD_IS_LATE)
 
     @contextmanager
+    def answers(self) -> Iterator[AnswerStore]:
+        with closing(self.open()) as records:
+            yield SQLiteAnswerStore(records)
+
+    @contextmanager
     def projections(self) -> Iterator[ProjectionStore]:
         with closing(self.open()) as records:
             yield SQLiteProjectionStore(records)
@@ -103,7 +114,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections")
+        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections", "answers")
         there = [(self._path, table) for table in tables if self._has(table)] + [(self._counted, "counters")]
         with closing(self.counters()) as counters:
             counters.read([])
@@ -184,6 +195,9 @@ class DynamoDBAndS3:
 
     def keys(self) -> DynamoDBKeyStore:
         return DynamoDBKeyStore(self.wire, self.table)
+
+    def answers(self) -> AbstractContextManager[AnswerStore]:
+        return nullcontext(DynamoDBAnswerStore(self.wire, self.table))
 
     def counters(self) -> DynamoDBCounterStore:
         return DynamoDBCounterStore(self.wire, self.table)

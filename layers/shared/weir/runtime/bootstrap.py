@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from weir.ledger.archive import Archive
     from weir.ledger.counters import CounterStore
     from weir.providers.client import ProviderClient
+    from weir.services.attempt import Recorder
+    from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
     from weir.services.configure import Configure
+    from weir.services.credentials import Credentials
     from weir.services.embed import Embedder
+    from weir.services.lending import Lending
     from weir.services.limits import Limits
     from weir.services.offered_models import OfferedModels
 
@@ -45,7 +49,7 @@ _SECRET_ENDS = ("_API_KEY", "_SECRET_ACCESS_KEY", "_SESSION_TOKEN", "_BEARER_TOK
 class Runtime:
     """What every function may use. `now` gives UTC instants in whole milliseconds, `new_id` record ids for an instant.
 
-    `secrets` must never be stored or shown, whoever sends them.
+    `secrets` must never be stored or shown, whoever sends them. Without `lending` no workspace has provider keys.
     """
 
     settings: Settings
@@ -60,6 +64,7 @@ class Runtime:
     secrets: frozenset[str]
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
+    lending: "Lending | None" = None
 
 
 def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
@@ -84,6 +89,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         secrets=environment_secrets(environ),
         now=now,
         new_id=new_id,
+        lending=open_lending(settings, configurations, environ) if settings.credentials else None,
     )
 
 
@@ -140,6 +146,24 @@ def open_config_store(settings: Settings) -> ConfigStore:
     return SQLiteConfigStore(settings.data_dir / "ledger.sqlite")
 
 
+def open_credentials(settings: Settings, configurations: Configurations | None = None) -> "Credentials":
+    """Where provider keys lie, for who edits that."""
+    from weir.ledger.credentials import CredentialReferences
+    from weir.services.credentials import Credentials
+
+    store = open_config_store(settings) if configurations is None else configurations.store
+    return Credentials(CredentialReferences(store), settings.credentials, now=now)
+
+
+def open_lending(settings: Settings, configurations: Configurations, environ: Mapping[str, str]) -> "Lending":
+    from weir.ledger.credentials import CredentialReferences
+    from weir.providers.secret_sources import SecretSources
+    from weir.services.lending import Lending
+
+    references = CredentialReferences(configurations.store)
+    return Lending(references, settings.credentials, SecretSources(environ).read, clock=time.monotonic)
+
+
 def open_ledger(settings: Settings) -> Ledger:
     return open_stores(settings).ledger
 
@@ -160,6 +184,7 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
+        from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
@@ -181,9 +206,11 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
             spill=Spill(blobs),
             retention=settings.retention,
             numbering=numbering,
+            answers=DynamoDBAnswerStore(records.client, settings.table),
         )
         return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_answers import SQLiteAnswerStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
@@ -192,7 +219,14 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
     path = settings.data_dir / "ledger.sqlite"
     local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
-    ledger = Ledger(local, files, spill=Spill(files), retention=settings.retention, numbering=numbering)
+    ledger = Ledger(
+        local,
+        files,
+        spill=Spill(files),
+        retention=settings.retention,
+        numbering=numbering,
+        answers=SQLiteAnswerStore(local),
+    )
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
 
 
@@ -219,33 +253,35 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     """The services that call providers, with one client; only the functions that need them import them."""
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
-    from weir.services.attempt import Recorder
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
 
     registry = Registry.from_environ(runtime.environ)
-    recorder = Recorder(
-        runtime.ledger,
-        runtime.secrets,
-        now=runtime.now,
-        new_id=runtime.new_id,
-        clock=time.perf_counter,
-    )
+    recorder = _recorder(runtime)
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
     return completing, Embedder(registry, client, recorder)
 
 
+def _recorder(runtime: Runtime) -> "Recorder":
+    from weir.services.attempt import Recorder
+
+    return Recorder(runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter)
+
+
+def answer_cache(runtime: Runtime) -> "AnswerCache":
+    """For who gets a call that may be answered from it."""
+    from weir.services.cache import AnswerCache
+
+    return AnswerCache(runtime.ledger, _recorder(runtime), runtime.secrets)
+
+
 def limits_in_force(runtime: Runtime) -> "Limits":
     """For who calls providers."""
-    from weir.services.attempt import Recorder
     from weir.services.limits import Limits
 
-    recorder = Recorder(
-        runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
-    )
-    return Limits(runtime.limits, open_counters(runtime), recorder, now=runtime.now, clock=time.monotonic)
+    return Limits(runtime.limits, open_counters(runtime), _recorder(runtime), now=runtime.now, clock=time.monotonic)
 
 
 def open_counters(runtime: Runtime) -> "CounterStore":
@@ -280,9 +316,14 @@ def open_client(settings: Settings) -> "ProviderClient":
     from weir.providers.catalog import DEMO
     from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
+    from weir.providers.trust import trusted
 
     limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
-    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+        verify=trusted(),
+        limits=limits,
+        retries=1,  # of connecting only
+    )
     local: dict[str, httpx.AsyncBaseTransport] = {DEMO.name: DemoTransport()}
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport

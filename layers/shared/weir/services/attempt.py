@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderError
+from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError
+from weir.domain.figures import FIGURES
 from weir.domain.record import (
     AttemptOutcome,
     Environment,
@@ -80,7 +82,20 @@ class Ask(Generic[Call]):
     labels: Labels | None = None
     withheld: bool = False
     routing: Routing | None = None
+    cache: CacheTerms | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Caching(Protocol):
+    """What lets the same call find the answer to this one. Nothing is raised: an answer is not lost for it."""
+
+    async def keep(self, record: Record, body: bytes) -> Record:
+        """The record to be kept: it says where the answer was put, if it was."""
+        ...
+
+    async def forget(self, record: Record) -> None:
+        """The record was not kept."""
+        ...
 
 
 @dataclass(slots=True)
@@ -89,8 +104,8 @@ class Attempt(Generic[Call]):
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any. `tries`
     are the requests that a routed call took, `answering` the one whose answer is the call's, and `overtaken` are done
-    when the others have ended.
-    `admission`: what the limits that hold for it say, if any do. `notices` are told to the caller, and recorded.
+    when the others have ended. `cached_from`: the id of the call whose answer it gets. `admission`: what the limits
+    that hold for it say, if any do. `notices` are told to the caller, and recorded.
     """
 
     id: str
@@ -107,6 +122,8 @@ class Attempt(Generic[Call]):
     answering: Try | None = None
     overtaken: Sequence[asyncio.Task[Any]] = ()
     fallback_reason: str | None = None
+    caching: Caching | None = None
+    cached_from: str | None = None
     admission: "Admission | None" = None
     notices: tuple[str, ...] = ()
 
@@ -211,13 +228,21 @@ class Recorder:
         """The record, and whether it is durable now."""
         await attempt.end("answered", self.elapsed_ms(attempt))
         record = _record(attempt, answered)
-        return record, await self._put(attempt, record, answered.body)
+        if attempt.caching is None:
+            return record, await self._put(attempt, record, answered.body)
+        record = await attempt.caching.keep(record, answered.body)
+        if stored := await self._put(attempt, record, answered.body):
+            return record, stored
+        await attempt.caching.forget(record)
+        return record, stored
 
     async def keep_failure(
         self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
         await attempt.end("failed", self.elapsed_ms(attempt), exc)
+        if (figures := FIGURES.get()) is not None and (exc.retryable or isinstance(exc, ProviderAuthFailed)):
+            figures.provider_errors += 1
         shown = self._without_secrets(exc, attempt.ask)
         failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
         record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
@@ -253,6 +278,8 @@ class Recorder:
 
     async def _store(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
+        if (figures := FIGURES.get()) is not None:
+            figures.first_token_ms = record.first_token_ms
         secrets = self._secrets | attempt.ask.secrets
         withheld = attempt.ask.withheld
         response, reply = (None, None) if withheld else (response, attempt.exchange.reply)
@@ -268,6 +295,8 @@ class Recorder:
                 await self._keep_beside(attempt, record, payload)
         except LedgerUnavailable:
             logger.exception("record not stored", extra={"record_id": record.id, "provider": record.provider})
+            if figures is not None:
+                figures.unstored += 1
             return False
         return True
 
@@ -307,7 +336,7 @@ def _record(
     ask = attempt.ask
     usage = answered.usage if answered is not None else None
     cost = None
-    if answered is not None and usage is not None:
+    if answered is not None and usage is not None and attempt.cached_from is None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
     others = attempt.cost_of_others
     record = Record(
@@ -334,7 +363,7 @@ def _record(
         finish_reason=answered.reason if answered is not None else None,
         raw_finish_reason=answered.raw_reason if answered is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
-        claimed_cost=added(usage.cost if usage is not None else None, others),
+        claimed_cost=added(_claimed(attempt, usage), others),
         computed_cost=added(cost.dollars if cost is not None else None, others),
         price_version=cost.price_version if cost is not None else None,
         first_token_ms=attempt.first_token_ms,
@@ -343,5 +372,12 @@ def _record(
         fallback_reason=attempt.fallback_reason,
         attempts=attempt.attempts(answered),
         warnings=ask.warnings + attempt.told,
+        cached_from=attempt.cached_from,
     )
     return replace(record, **ask.labels) if ask.labels else record
+
+
+def _claimed(attempt: Attempt[Any], usage: Usage | None) -> Decimal | None:
+    if attempt.cached_from is not None:
+        return Decimal(0)
+    return usage.cost if usage is not None else None
