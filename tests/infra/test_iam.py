@@ -76,7 +76,7 @@ def _pattern(resource: dict[str, Any]) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return ARNS[name]
-        case {"Ref": "CredentialSecretArns"}:
+        case {"Fn::Split": [",", {"Ref": "CredentialSecretArns"}]}:
             return f"{SECRET}*"
         case {"Fn::Sub": text} if ":ssm:" in text:
             assert text == ("arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${CredentialsPath}/*")

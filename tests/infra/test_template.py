@@ -102,7 +102,7 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                 case {"Fn::Sub": path} if ":ssm:" in path:
                     assert path.endswith(":parameter${CredentialsPath}/*")
                     assert (name, statement["Action"]) == ("Completion", "ssm:GetParameter")
-                case {"Ref": "CredentialSecretArns"}:
+                case {"Fn::Split": [",", {"Ref": "CredentialSecretArns"}]}:
                     assert (name, statement["Action"]) == ("Completion", "secretsmanager:GetSecretValue")
                 case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
                     pass
@@ -244,7 +244,7 @@ def test_keys_of_workspaces_are_read_only_where_the_parameters_say_and_by_none_b
         ["HasCredentialsPath", {"Fn::Sub": "ssm:${CredentialsPath}/,"}, ""],
         ["HasCredentialSecrets", ""],
         "secretsmanager:${Arns}",
-        [",secretsmanager:", {"Ref": "CredentialSecretArns"}],
+        [",secretsmanager:", {"Fn::Split": [",", {"Ref": "CredentialSecretArns"}]}],
     )
     resolved = "ssm:/weir/keys/,secretsmanager:" + join[0].join(["arn:aws:one", "arn:aws:two"])
     assert Settings.from_environ({"WEIR_CREDENTIALS": resolved}).credentials == (
