@@ -51,11 +51,14 @@ class Patience:
         silent_at: float | None = None
         while True:
             limit = earliest(silent_at, self.until) if begun else self.for_an_answer
-            try:
-                async with asyncio.timeout_at(limit):
-                    item = await anext(coming, None)
-            except TimeoutError as exc:
-                raise self.run_out(limit, provider, begun=begun) from exc
+            if limit is None:
+                item = await anext(coming, None)
+            else:
+                try:
+                    async with asyncio.timeout_at(limit):
+                        item = await anext(coming, None)
+                except TimeoutError as exc:
+                    raise self.run_out(limit, provider, begun=begun) from exc
             if item is None:
                 return
             yield item
@@ -64,7 +67,7 @@ class Patience:
             if begun and between_s:
                 silent_at = loop.time() + between_s
 
-    def run_out(self, limit: float | None, provider: str, *, begun: bool = False) -> ProviderTimeout:
+    def run_out(self, limit: float, provider: str, *, begun: bool = False) -> ProviderTimeout:
         """The error that says which deadline ended at `limit`."""
         if limit == self.until:
             seconds, code = self.deadlines.total_s, "timeout"

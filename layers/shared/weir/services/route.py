@@ -22,7 +22,7 @@ from weir.domain.errors import (
     WeirError,
 )
 from weir.domain.events import Collector, StreamEvent, holds_token
-from weir.domain.routing import Deadlines, Routing, pause_s, planned
+from weir.domain.routing import NO_DEADLINES, Deadlines, Routing, pause_s, planned
 from weir.providers.client import ProviderClient
 from weir.providers.deadline import DEADLINE, Patience, earliest
 from weir.providers.registry import Registry, Target
@@ -73,7 +73,7 @@ class Router:
     async def complete(self, attempt: Attempt[ChatCall], routing: Routing) -> Completion:
         """A whole answer. Raises as the first model's request did when there is none; `attempt` then is that one's."""
 
-        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience) -> Completion:
+        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience | None) -> Completion:
             found = await self.client.complete(target, call, tried.exchange, attempt.ask.headers, patience)
             tried.heard(found.model, found.usage, found.service_tier)
             return found
@@ -86,7 +86,7 @@ class Router:
     async def open(self, attempt: Attempt[ChatCall], routing: Routing) -> Opened:
         """As `complete`, for a stream: it has begun with its first token, and from there on nothing else is tried."""
 
-        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience) -> Opened:
+        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience | None) -> Opened:
             name, collector, first = target.provider.name, Collector(), list[StreamEvent]()
             async with AsyncExitStack() as connection:
                 stream = self.client.stream(target, call, tried.exchange, attempt.ask.headers, patience)
@@ -133,12 +133,12 @@ class _Run(Generic[Result]):
         router: Router,
         attempt: Attempt[ChatCall],
         routing: Routing,
-        ask: Callable[[Try, Target, ChatCall, Patience], Awaitable[Result]],
+        ask: Callable[[Try, Target, ChatCall, Patience | None], Awaitable[Result]],
         drop: Callable[[Result], Awaitable[None]],
     ) -> None:
         """`ask` makes one request and fills its Try, `drop` ends a result that nobody wants."""
         self._router, self._attempt = router, attempt
-        self._ask: Callable[[Try, Target, ChatCall, Patience], Awaitable[Result]] = ask
+        self._ask: Callable[[Try, Target, ChatCall, Patience | None], Awaitable[Result]] = ask
         self._drop: Callable[[Result], Awaitable[None]] = drop
         self._loop = asyncio.get_running_loop()
         self._deadlines = routing.deadlines.over(router.defaults)
@@ -251,8 +251,11 @@ class _Run(Generic[Result]):
         self._tries.append(tried)
         return tried
 
-    def _patience(self, wait_s: float | None, expires: float | None) -> Patience:
+    def _patience(self, wait_s: float | None, expires: float | None) -> Patience | None:
+        """None where nothing bounds the request: what is not watched costs nothing."""
         deadlines, first_token_at = self._deadlines, None
+        if expires is None and deadlines == NO_DEADLINES:
+            return None
         if deadlines.first_token_s:
             first_token_at = self._loop.time() + deadlines.first_token_s
         if expires is not None and (first_token_at is None or expires < first_token_at):
