@@ -550,7 +550,7 @@ def test_a_caller_who_hangs_up_while_two_are_asked_cuts_both_off(world: World) -
 
     def script(_: Received) -> Reply:
         both.wait(10)
-        return answer("too late", "stream", hold=never, hold_at=-1)
+        return answer("too late", "stream", hold=never, hold_at=0)
 
     world.upstream.replies |= {"first": script, "second": script}
 
@@ -708,6 +708,25 @@ def test_a_whole_answer_that_stops_halfway_is_ended_too(world: World) -> None:
     world.upstream.replies["first"] = Reply([b'{"id":', b"1}"], hold=hold, hold_at=1)
     told = world.ask(Routing(deadlines=Deadlines(between_tokens_s=0.2)))
     assert (type(told.error), str(told.error)) == (ProviderTimeout, SILENT)
+
+
+@pytest.mark.parametrize("how", JSON_OR_EVENTS)
+@pytest.mark.parametrize("hold_at", [0, -1, 1])
+def test_the_time_that_lambda_gives_goes_before_every_deadline(world: World, how: str, hold_at: int) -> None:
+    hold = threading.Event()
+    late = answer("too late", how, hold=hold, hold_at=hold_at)
+    world.upstream.replies["first"] = replace(late, chunks=[b" ", *late.chunks]) if how == "whole" else late
+
+    async def bounded(service: Completions) -> Told:
+        DEADLINE.set(asyncio.get_running_loop().time() + 0.2)
+        generous = Deadlines(first_token_s=20, between_tokens_s=20, total_s=20)
+        return await world.call(service, Routing(fallbacks=(SECOND,), retries=Retries(3), deadlines=generous), how)
+
+    told = world.run(bounded)
+
+    assert type(told.error) is ProviderTimeout
+    assert "in time" in str(told.error) or "time for this call was over" in str(told.error)
+    assert len(world.upstream.received) == 1
 
 
 def test_the_calls_deadline_ends_its_fallbacks_too(world: World) -> None:
