@@ -394,8 +394,7 @@ def test_the_next_model_is_asked_when_one_says_nothing_in_time(world: World, how
     assert world.upstream.received[0].cut_off.wait(10)
     assert (told.heard, told.kept.fallback_reason) == ("in time", "timeout")
     assert told.attempts == (failed(FIRST, None if hold_at == 0 else 200, "ProviderTimeout"), answered(SECOND, how))
-    assert 200 <= (told.kept.attempts[0].latency_ms or 0) < 1000
-    assert told.kept.attempts[1].begun_ms >= 200
+    assert told.kept.attempts[1].begun_ms >= (told.kept.attempts[0].latency_ms or 0) > 199
 
 
 def test_a_role_without_a_token_is_not_an_answer_in_time(world: World) -> None:
