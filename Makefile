@@ -6,6 +6,7 @@ RECORDS ?= 1000000
 RUNS ?= 10000
 WEIR_DATA_DIR ?= .weir
 CLIENTS ?=
+SNAPSTART ?= off
 FUNCTION ?=
 EVENT ?=
 export PORT WEIR_DATA_DIR
@@ -21,7 +22,7 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build snapstart coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
+.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,18 +80,16 @@ docs: $(VENV)/.local ## write docs/providers.md from the providers' own data
 analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
 	$(BIN)/python infra/analytics.py
 
-build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions
+build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions; SNAPSTART=on
 	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
 	@$(TOOLS)/bin/python infra/pack.py
+	@$(if $(filter on,$(SNAPSTART)),$(TOOLS)/bin/python infra/snapstart.py)
 
 deploy: build ## build, then `sam deploy`: it asks what it needs to know the first time, and remembers
 	@$(TOOLS)/bin/python infra/deploy.py
 
 invoke: $(VENV)/.test $(TOOLS)/.installed ## run a built function here: FUNCTION=storage EVENT=infra/events/storage.json
 	@$(BIN)/python -m infra.invoke $(if $(FUNCTION),"$(FUNCTION)") $(if $(EVENT),"$(EVENT)")
-
-snapstart: $(TOOLS)/.installed ## turn SnapStart on in what is built; before each deploy that is to have it
-	@$(TOOLS)/bin/python infra/snapstart.py
 
 coldstart: $(VENV)/.local ## measure init and first response of each function, as built for this machine
 	@$(BIN)/python -m infra.coldstart

@@ -1,8 +1,8 @@
-"""`make snapstart`: turn SnapStart on for the functions behind the API, in what `make build` has made.
+"""`make build SNAPSTART=on`: turn SnapStart on for the functions behind the API, in what is built.
 
 It is not a parameter of the template: SnapStart holds for published versions only, SAM publishes one for every function
 that has an alias, whatever the parameters say, and a version keeps the settings and the API key it was published with.
-So this is to be run before each deploy; the random text that it writes down makes each one publish anew.
+So it is done with each build; the random text that is written down makes each one publish anew.
 """
 
 import secrets
@@ -45,7 +45,7 @@ def main() -> int:
         return 1
     template = with_snapstart(yaml_parse(built.read_text(encoding="utf-8")), secrets.token_hex(32))
     built.write_text(yaml_dump(template), encoding="utf-8")
-    sys.stdout.write("SnapStart is on in what is built: deploy it now.\n")
+    sys.stdout.write("SnapStart is on in what is built\n")
     return 0
 
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from weir.domain.retention import FOR_EVER, Days, Retention
+from weir.runtime.bootstrap import bootstrap
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
@@ -31,6 +32,7 @@ def test_every_variable_counts() -> None:
             "WEIR_BODY_LIMIT": "1000",
             "WEIR_LOG_LEVEL": "DEBUG",
             "WEIR_SERVICE": "s",
+            "WEIR_PROVIDERS": '{"GROQ_API_KEY": "canary-groq-key"}',
             "SOMETHING_ELSE": "x",
         }
     ) == Settings(
@@ -48,6 +50,7 @@ def test_every_variable_counts() -> None:
         body_limit=1000,
         log_level="DEBUG",
         service="s",
+        providers={"GROQ_API_KEY": "canary-groq-key"},
     )
 
 
@@ -107,3 +110,26 @@ def test_how_long_what_is_kept_stays() -> None:
 def test_a_time_that_makes_no_sense_is_named(variable: str, value: str) -> None:
     with pytest.raises(SettingsInvalid, match=variable):
         Settings.from_environ({variable: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["canary-groq-key", '{"GROQ_API_KEY": {"key": "canary-groq-key"}}', '["canary-groq-key"]']
+)
+def test_a_secret_that_cannot_be_read_is_not_told(value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=r"^WEIR_PROVIDERS: ") as refused:
+        Settings.from_environ({"WEIR_PROVIDERS": value})
+    assert "canary" not in str(refused.value)
+
+
+def test_a_variable_of_its_own_goes_before_the_same_in_the_secret(tmp_path: Path) -> None:
+    environ = {
+        "WEIR_API_KEY": "canary-key-of-the-settings",
+        "WEIR_DATA_DIR": str(tmp_path),
+        "OPENAI_API_KEY": "canary-own-openai-key",
+        "WEIR_PROVIDERS": '{"OPENAI_API_KEY": "canary-openai-key", "GROQ_API_KEY": "canary-groq-key"}',
+    }
+    runtime = bootstrap(environ)
+    runtime.ledger.close()
+
+    assert runtime.environ == {**environ, "GROQ_API_KEY": "canary-groq-key"}
+    assert runtime.secrets == {"canary-key-of-the-settings", "canary-own-openai-key", "canary-groq-key"}

@@ -1,7 +1,7 @@
 """Chat completions in every dialect, embeddings, and the list of models."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from weir.runtime.lambda_handler import lambda_handler
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import ProviderError, RequestInvalid
+from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed, ProviderError, RequestInvalid
 from weir.domain.events import StreamEvent
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
@@ -27,18 +27,24 @@ from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
 from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun
 from weir.protocols import jsonbytes
-from weir.runtime.bootstrap import Runtime, completions
+from weir.runtime.bootstrap import Runtime, answer_cache, completions
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Ask, Attempt, Call
 from weir.services.refusals import Refusals
 from weir.services.repeats import Earlier, Repeats
 from weir.services.tries import added
 
+if TYPE_CHECKING:
+    from weir.services.cache import AnswerCache
+
 FALLBACK_REASON, MODEL = "x-weir-fallback-reason", "x-weir-model"
 """Where another model than the first answered: why, and which, by the name that the call or its configuration gave."""
 LOG_ID = "X-Respan-Log-Id"
 """By this name Keywords AI's instrumented clients learn that a call is on record, and send their own span of it without
 contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of a failed call, too."""
+
+CACHED_FROM = "x-weir-cached-from"
+"""The id of the call whose answer this one got from the cache."""
 
 KEEP_ALIVE, KEEP_ALIVE_LINE = b": keep-alive\n\n", b'{"keep_alive":true}\n'
 """To clients of OpenAI's API a comment, which they skip (HTML standard, section 9.2.6); Maitai's drops its own line."""
@@ -60,6 +66,7 @@ class Completing:
         self._runtime = runtime
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
+        self._cache: AnswerCache | None = None
         self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def openai(self, request: Request) -> Response:
@@ -118,13 +125,27 @@ class Completing:
         """The answer to the call, or to an earlier one that it repeats."""
         if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
             return again(attempt, earlier)
+        if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
+            return again(attempt, cached)
+        lending = self._runtime.lending
         try:
+            if lending is not None:
+                await lending.lend(attempt)
             return await make(attempt)
         except ProviderError as exc:
+            if lending is not None and isinstance(exc, ProviderAuthFailed):
+                lending.refused(attempt)
             return error_reply(exc, dialect, _ids(attempt.id))
-        except RequestInvalid:
+        except (RequestInvalid, LedgerUnavailable):  # no provider was asked
             await self._repeats.give_up(attempt)
             raise
+
+    async def _cached(self, attempt: Attempt[Any]) -> Earlier | None:
+        """What answered the same call before; only calls for completions are on such terms."""
+        if self._cache is None:
+            self._cache = answer_cache(self._runtime)
+        terms = attempt.ask.cache
+        return None if terms is None else await self._cache.answer(attempt, terms)
 
     async def _openai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
         if not attempt.ask.call.stream:
@@ -256,7 +277,12 @@ def _whole(headers: dict[str, str], body: bytes, stored: bool) -> Response:
 
 def _again(earlier: Earlier) -> dict[str, str]:
     record = earlier.record
-    return _ids(record.id) | _fallback(record.fallback_reason, record.model) | {"x-weir-duplicate": "true"}
+    headers = _ids(record.id) | _fallback(record.fallback_reason, record.model)
+    if earlier.repeated:
+        headers["x-weir-duplicate"] = "true"
+    if record.cached_from is not None:
+        headers[CACHED_FROM] = record.cached_from
+    return headers if earlier.stored else headers | {"x-weir-stored": "false"}
 
 
 def _embeddings_again(_: Attempt[EmbeddingCall], earlier: Earlier) -> Response:

@@ -17,7 +17,7 @@ from weir.http.config_views import application_view, intent_view
 from weir.http.intake import take
 from weir.http.maitai_config import ApplicationBody, ConfigBody, IntentBody, to_changes
 from weir.http.portal import all_of, data, path_id
-from weir.portal import api_keys, elsewhere, reports
+from weir.portal import api_keys, credentials, elsewhere, reports
 from weir.portal.analytics import AnalyticsPages
 from weir.portal.configuration import ConfigurationPages
 from weir.portal.endpoints import Desk, editor, mount_all
@@ -155,6 +155,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     ):
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
     api_keys.mount(app, runtime)
+    credentials.mount(app, runtime)
     reports.mount(app, runtime)
     _mount_resources(app, runtime)
 

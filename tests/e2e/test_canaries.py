@@ -93,6 +93,7 @@ PLACES: Mapping[str, Callable[[str], Sent]] = {
         params={"api_key": c}, spell=lambda body: body.replace(b"api_key", b"\\u0061pi_\\u006bey")
     ),
     "told to the model as well": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=f"my key is {c}"),
+    "told, and cached": lambda c: Sent({"auth_keys": {"openai_api_key": c}, "cache_enabled": True}, said=f"is {c}"),
     "told, in escapes": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=f"is {c}", spell=_escaped),
     "told, with an escaped slash": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=c, spell=_slashed),
     "told, and long": lambda c: Sent({"auth_keys": {"openai_api_key": c}}, said=_long(c)),
@@ -225,6 +226,10 @@ def _intent(sent: Sent, stream: bool) -> dict[str, Any]:
     return {"action_type": secrets.token_hex(8), "meta": _config(sent, stream)}
 
 
+def _reference(sent: Sent, stream: bool) -> dict[str, Any]:
+    return {**sent.fields, "reference": f"env:{sent.said[:100].replace(' ', '_')}", **sent.params}
+
+
 def _params(sent: Sent, stream: bool) -> dict[str, Any]:
     messages = [{"role": "user", "content": sent.said}]
     return {"model": sent.model, "messages": messages, "stream": stream, **sent.params}
@@ -245,6 +250,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
     "configured": ("PUT", "/api/v1/applications/1/config", _config, False),
     "configured, an intent": ("POST", "/api/v1/applications/1/intents", _intent, False),
+    "a reference": ("PUT", "/api/v1/credentials/nobody", _reference, False),
 }
 
 
@@ -358,7 +364,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     left: list[tuple[str, bytes]] = []
     statuses: dict[str, int] = {}
     with Upstream(scripts) as upstream:
-        environ = {"OPENAI_API_KEY": PROVIDER_KEY, "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        environ = {
+            "OPENAI_API_KEY": PROVIDER_KEY,
+            "OPENAI_BASE_URL": f"{upstream.url}/v1",
+            "WEIR_CREDENTIALS": "env:",
+        }
         with WeirProcess(data_dir, environ, PROCESS_KEY) as weir, httpx.Client(base_url=weir.url, timeout=60) as client:
             for (name, _, sent), route in itertools.product(_requests(), ROUTES):
                 method, path, body, stream = ROUTES[route]

@@ -70,13 +70,11 @@ LOGGED: Mapping[str, Any] = {
 }
 WARNED = {
     "credential_override",
-    "cache_enabled",
-    "cache_ttl",
     "load_balance_models.credentials",
     "customer_params.rate_limit",
 }
-WARNED_OF_VECTORS = {"fallback_models", "load_balance_models", "retry_params"}
-"""Those of two models cannot be compared."""
+WARNED_OF_VECTORS = {"fallback_models", "load_balance_models", "retry_params", "cache_enabled", "cache_ttl"}
+"""Those of two models cannot be compared, and they are not cached."""
 
 
 def header(params: Any) -> str:

@@ -48,8 +48,8 @@ HOLDS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 WITH_OTHERS = {"top_logprobs", "tool_choice", "parallel_tool_calls", "system_prompt", "metadata"}
 """What holds only beside something else, or is not the provider's; each has a test of its own."""
 
-ELSEWHERE = ROUTING_PARAMETERS
-"""What decides how a call is made, not what its provider is asked: see test_routing.py."""
+ELSEWHERE = ROUTING_PARAMETERS | {"cache_enabled", "cache_ttl", "cache_options"}
+"""What decides how a call is made, not what its provider is asked: see test_routing.py and test_cache.py."""
 
 CLIENTS = {
     "apply_corrections",

@@ -1,5 +1,6 @@
 """What botocore's clients are asked to do, as the actions and resources that IAM is asked about."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import pytest
 TABLE = "arn:aws:dynamodb:::table/"
 BUCKET = "arn:aws:s3:::"
 QUEUE = "arn:aws:sqs:::"
+PARAMETER = "arn:aws:ssm:::parameter"
 
 
 class Need(NamedTuple):
@@ -26,7 +28,7 @@ class Recording:
     """What was called for while a function ran, in all threads."""
 
     needs: set[Need] = field(default_factory=set)
-    operations: set[str] = field(default_factory=set)
+    operations: Counter[str] = field(default_factory=Counter)
     _function: str | None = None
 
     @contextmanager
@@ -40,7 +42,7 @@ class Recording:
     def asked(self, params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         context["asked"] = dict(params)
         if self._function is not None:
-            self.operations.add(model.name)
+            self.operations[model.name] += 1
             for action, resource in needed(model.service_model.service_name, model.name, params):
                 self.needs.add(Need(self._function, action, resource))
 
@@ -70,6 +72,10 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
             yield f"s3:{operation}", f"{BUCKET}{params['Bucket']}/{params['Key']}"
         case "s3", "ListObjectsV2":
             yield "s3:ListBucket", BUCKET + params["Bucket"]
+        case "ssm", "GetParameter":
+            yield "ssm:GetParameter", PARAMETER + params["Name"]
+        case "secretsmanager", "GetSecretValue":
+            yield "secretsmanager:GetSecretValue", params["SecretId"]
         case "sqs", "SendMessage":
             yield "sqs:SendMessage", QUEUE + params["QueueUrl"].rpartition("/")[2]
         case _:

@@ -23,6 +23,7 @@ from functions.upkeep import app as upkeep
 from tests.functions.test_lambda import KEY, body_of, event, with_key
 from tests.infra import template
 from tests.infra.aws_calls import Recording, recorded
+from weir.http.app import DirectRoute
 
 REGION = "eu-central-1"
 NOISE = " ".join(str(number * 7919 % 1_000_003) for number in range(60_000))
@@ -61,6 +62,13 @@ class World:
         answer = self.ask(*arguments, **named)
         assert answer["statusCode"] == status, answer["body"]
         return json.loads(body_of(answer) or "null")
+
+    def routes(self, function: str) -> Iterator[tuple[str, str]]:
+        """Method and path of each."""
+        app: Any = self.handlers[function].adapter()
+        for route in app.app.routes:
+            if isinstance(route, DirectRoute):
+                yield from ((method, route.path) for method in sorted(route.methods or ()))
 
     def complete(self, text: str = "Grüezi", **more: Any) -> Mapping[str, Any]:
         message = {"role": "user", "content": text}

@@ -65,6 +65,8 @@ def project(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "template.yaml", tmp_path)
     packed = re.sub(r"^( +(?:CodeUri|ContentUri): )\S+/(\w+)$", r"\1\2.zip", text, flags=re.MULTILINE)
     (built / "template.yaml").write_text(packed, encoding="utf-8")
+    (built / "infra").mkdir()
+    shutil.copy(ROOT / "infra" / "operations.yaml", built / "infra")  # SAM uploads it, whether it is made or not
     return tmp_path
 
 

@@ -6,12 +6,14 @@ The functions run as Lambda runs them, on moto, and every call of their clients 
 import ast
 import base64
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
 import pytest
 from botocore import xform_name
 
@@ -19,8 +21,9 @@ from functions.projector import app as projector
 from functions.upkeep import app as upkeep
 from tests.functions.test_lambda import EVENTS, header
 from tests.infra import template
-from tests.infra.aws_calls import BUCKET, QUEUE, TABLE, Need, Recording
-from tests.infra.flows import MESSAGES, NOISE, World, world
+from tests.infra.aws_calls import BUCKET, PARAMETER, QUEUE, TABLE, Need, Recording
+from tests.infra.flows import MESSAGES, NOISE, REGION, World, world
+from tests.infra.test_template import given
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Partition
 from weir.ledger.dynamodb_queries import key_attributes
@@ -30,6 +33,9 @@ from weir.runtime.bootstrap import new_id
 
 LEDGER = template.ROOT / "layers" / "shared" / "weir" / "ledger"
 ARNS = {"Table": f"{TABLE}ledger", "Bucket": f"{BUCKET}payloads", "DeadLetters": f"{QUEUE}dead"}
+
+CREDENTIALS_PATH = "/weir/credentials"
+SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:weir"
 
 BY_LAMBDA_ITSELF = {
     ("Projector", action)
@@ -42,6 +48,7 @@ BY_LAMBDA_ITSELF = {
 }
 """What Lambda does with a function's role: it reads the stream, by its guide, with-ddb."""
 
+BY_POWERTOOLS = {"get_parameter", "get_secret_value"}
 BY_THE_COMMAND = {"receive_message", "delete_message", "get_queue_attributes"}
 """Methods of clients that only the `weir` command calls, with the rights of who runs it: `weir deadletters`."""
 
@@ -59,7 +66,7 @@ def allowed() -> Iterator[Allowed]:
     for function, found in template.resources("AWS::Serverless::Function").items():
         role = found["Properties"]["Role"]["Fn::GetAtt"][0]
         (policy,) = template.resources("AWS::IAM::Role")[role]["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]:
+        for statement in map(given, policy["PolicyDocument"]["Statement"]):
             for action in _listed(statement["Action"]):
                 for resource in _listed(statement["Resource"]):
                     yield Allowed(function, action, _pattern(resource))
@@ -69,6 +76,11 @@ def _pattern(resource: dict[str, Any]) -> str:
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]}:
             return ARNS[name]
+        case {"Ref": "CredentialSecretArns"}:
+            return f"{SECRET}*"
+        case {"Fn::Sub": text} if ":ssm:" in text:
+            assert text == ("arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${CredentialsPath}/*")
+            return f"{PARAMETER}{CREDENTIALS_PATH}/*"
         case {"Fn::GetAtt": [name, "StreamArn"]}:
             return f"{ARNS[name]}/stream/canary"
         case {"Fn::Sub": text}:
@@ -87,11 +99,10 @@ def _listed(value: Any) -> list[Any]:
 def seen() -> Recording:
     seen = Recording()
     for flow in FLOWS:
-        settings = {"WEIR_PAYLOAD_DAYS": "2", "WEIR_ARCHIVE_DAYS": "2"} if flow is what_expires else {}
-        with pytest.MonkeyPatch.context() as patch, world(patch, **settings) as weir:
+        with pytest.MonkeyPatch.context() as patch, world(patch, **SETTINGS.get(flow, {})) as weir:
             flow(weir)
             seen.needs |= weir.recording.needs
-            seen.operations |= weir.recording.operations
+            seen.operations += weir.recording.operations
     return seen
 
 
@@ -108,7 +119,7 @@ def test_no_function_may_do_what_it_does_not_do(seen: Recording) -> None:
 def test_every_operation_that_the_code_asks_for_was_seen(seen: Recording) -> None:
     """One that no flow makes would be missed by the tests above."""
     written = {name for file in LEDGER.glob("*.py") for name in _called(file)} - {"close"}
-    assert {xform_name(operation) for operation in seen.operations} | BY_THE_COMMAND == written
+    assert {xform_name(operation) for operation in seen.operations} | BY_THE_COMMAND == written | BY_POWERTOOLS
 
 
 def test_every_function_may_write_its_log_and_no_other() -> None:
@@ -128,6 +139,22 @@ def _called(file: Path) -> Iterator[str]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="_client"), attr=name)):
                 yield name
+
+
+def every_route(weir: World) -> None:
+    """With next to nothing asked: a new route that reads from somewhere else is found out without a flow of its own."""
+    named = {"application_ref_name": "desk", "action_type": "CHAT", "session_id": "1", "customer_identifier": "1"}
+    params = {"model": "demo/echo", "messages": MESSAGES}
+    body = {**named, "request_id": "1", "auth_keys": {}, "params": params}
+    weir.done("Completion", "POST", "/chat/completions/serialized", body | {"params": params | {"stream": False}})
+    weir.project(weir.stream(payloads=True))
+    asked = 0
+    for function in weir.handlers:
+        for method, path in weir.routes(function):
+            answer = weir.ask(function, method, re.sub(r"\{\w+\}", "1", path), None if method == "GET" else {})
+            assert answer["statusCode"] < 500 or answer["statusCode"] == 501, (method, path, answer["body"])
+            asked += 1
+    assert asked > 100
 
 
 def completions(weir: World) -> None:
@@ -285,7 +312,35 @@ def what_expires(weir: World) -> None:
     weir.keep_up(datetime.now(UTC) + timedelta(days=9))
 
 
-FLOWS = (
+def keys_of_workspaces(weir: World) -> None:
+    """The provider is out of reach; its key has been read by then."""
+    boto3.client("ssm").put_parameter(Name=f"{CREDENTIALS_PATH}/default/openai", Value="canary", Type="SecureString")
+    secret = boto3.client("secretsmanager").create_secret(Name="weir", SecretString="canary")["ARN"]
+    for provider, reference in (
+        ("openai", f"ssm:{CREDENTIALS_PATH}/default/openai"),
+        ("groq", f"secretsmanager:{secret}"),
+    ):
+        weir.done("Portal", "PUT", f"/api/v1/credentials/{provider}", {"reference": reference})
+    assert weir.complete(model="openai/x")["statusCode"] == 502
+
+
+def cached(weir: World) -> None:
+    for _ in range(2):
+        weir.complete(cache_enabled=True)
+
+
+SETTINGS: Mapping[Callable[[World], None], Mapping[str, str]] = {
+    what_expires: {"WEIR_PAYLOAD_DAYS": "2", "WEIR_ARCHIVE_DAYS": "2"},
+    keys_of_workspaces: {
+        "WEIR_CREDENTIALS": f"ssm:{CREDENTIALS_PATH}/,secretsmanager:{SECRET}",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    },
+}
+
+FLOWS: tuple[Callable[[World], None], ...] = (
+    every_route,
+    cached,
+    keys_of_workspaces,
     completions,
     completions_that_are_put_aside,
     stored_pairs,

@@ -22,9 +22,9 @@ from infra.here import HERE, build
 from infra.ministack import Ministack, as_ministack_takes_it
 from infra.pack import ROOT, TARGET, pack, target_python
 from tests.infra.test_transformed import TOOLS
+from tests.upstream import Reply, Upstream, completion
 
 KEY = "canary-key-of-the-stack-that-is-deployed"
-PARAMETERS = [{"ParameterKey": "ApiKey", "ParameterValue": KEY}]
 CODE = "code"
 _DONE_WITHIN_S = 30
 
@@ -105,13 +105,27 @@ def template(aws: Ministack) -> str:
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Ministack, template: str) -> Stack:
-    return deployed(aws, template, "weir")
+def upstream() -> Iterator[Upstream]:
+    with Upstream(keep_alive=False) as upstream:
+        yield upstream
 
 
-def deployed(aws: Ministack, template: str, name: str) -> Stack:
+@pytest.fixture(scope="module")
+def stack(aws: Ministack, template: str, upstream: Upstream) -> Stack:
+    provider = {"OWN_VENDOR_API_KEY": "canary-own-key", "OWN_VENDOR_BASE_URL": upstream.url}
+    secret = aws.client("secretsmanager").create_secret(Name="providers", SecretString=json.dumps(provider))
+    return deployed(aws, template, "weir", ProviderKeysSecretArn=secret["ARN"])
+
+
+def deployed(aws: Ministack, template: str, name: str, **more: str) -> Stack:
     client = aws.client("cloudformation")
-    client.create_stack(StackName=name, TemplateURL=template, Parameters=PARAMETERS, Capabilities=["CAPABILITY_IAM"])
+    parameters = {"ApiKey": KEY, **more}
+    client.create_stack(
+        StackName=name,
+        TemplateURL=template,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
     until(lambda: status(aws, name) not in ("CREATE_IN_PROGRESS", "REVIEW_IN_PROGRESS"))
     events = client.describe_stack_events(StackName=name)["StackEvents"]
     refused = [
@@ -162,6 +176,16 @@ def test_the_official_client_of_openai_is_answered_and_its_call_is_read_back(sta
     assert said == "This is Weir's demo, no model was called. You said: Salü"
     assert "demo/echo" in models
     assert [row["stream"] for row in listed if row["origin"] == "completion"] == [True, False]
+
+
+def test_a_provider_whose_key_is_in_the_secret_is_asked(stack: Stack, upstream: Upstream) -> None:
+    upstream.replies["m"] = Reply([json.dumps(completion(model="m")).encode()])
+    asked = {"model": "own-vendor/m", "messages": [{"role": "user", "content": "Hoi"}]}
+    with stack.http() as http:
+        answer = http.post("/v1/chat/completions", json=asked)
+
+    assert (answer.status_code, answer.json()["model"]) == (200, "m")
+    assert {received.headers["authorization"] for received in upstream.received} == {"Bearer canary-own-key"}
 
 
 def test_what_is_stored_and_logged_is_read_back(stack: Stack) -> None:

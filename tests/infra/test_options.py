@@ -274,3 +274,18 @@ def test_snapstart_is_on_versions_and_every_door_leads_to_the_newest(tmp_path: P
     first, second = versions
     assert len(first) == len(second) == len(SERVING)
     assert not first & second  # each run publishes: a version has the settings and the key of its day
+
+
+def test_the_keys_of_providers_are_given_to_the_functions_that_know_providers(deploy: Deploy) -> None:
+    made = deploy(ProviderKeysSecretArn="arn:aws:secretsmanager:eu-central-1:000000000000:secret:canary")
+    given = {name: variables_of(made, name).get("WEIR_PROVIDERS") for name in FUNCTIONS}
+
+    when_it_is_deployed = {"Fn::Sub": "{{resolve:secretsmanager:${ProviderKeysSecretArn}:SecretString}}"}
+    others: dict[str, Any] = dict.fromkeys(FUNCTIONS - {"Completion", "Portal"})
+    assert given == others | {"Completion": when_it_is_deployed, "Portal": when_it_is_deployed}
+    assert variables_of(deploy(), "Completion")["WEIR_PROVIDERS"] == ""
+
+
+def variables_of(resources: dict[str, dict[str, Any]], function: str) -> dict[str, Any]:
+    variables: dict[str, Any] = resources[function]["Properties"]["Environment"]["Variables"]
+    return variables

@@ -44,7 +44,15 @@ def statements() -> Iterator[tuple[str, dict[str, Any]]]:
             case {"Fn::GetAtt": [role, "Arn"]}:
                 for policy in ROLES[role]["Properties"]["Policies"]:
                     for statement in policy["PolicyDocument"]["Statement"]:
-                        yield name, statement
+                        yield name, given(statement)
+
+
+def given(statement: dict[str, Any]) -> dict[str, Any]:
+    """One that is there on a condition, as if it held."""
+    match statement:
+        case {"Fn::If": [_, found, {"Ref": "AWS::NoValue"}]}:
+            return dict(found)
+    return statement
 
 
 def listed(value: Any) -> list[Any]:
@@ -91,6 +99,11 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                     pass
                 case {"Fn::GetAtt": ["Table", "StreamArn"]} | {"Ref": "KmsKeyArn"}:
                     pass
+                case {"Fn::Sub": path} if ":ssm:" in path:
+                    assert path.endswith(":parameter${CredentialsPath}/*")
+                    assert (name, statement["Action"]) == ("Completion", "ssm:GetParameter")
+                case {"Ref": "CredentialSecretArns"}:
+                    assert (name, statement["Action"]) == ("Completion", "secretsmanager:GetSecretValue")
                 case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
                     pass
                 case {"Fn::Sub": path} if path in {f"${{Table.Arn}}/index/{index}" for index in INDEXES}:
@@ -209,6 +222,36 @@ def test_the_key_never_stands_in_the_template() -> None:
     assert secret["Fn::Sub"].startswith("{{resolve:secretsmanager:")
     parameter = template.load()["Parameters"][given["Ref"]]
     assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
+
+
+def test_keys_of_workspaces_are_read_only_where_the_parameters_say_and_by_none_but_who_calls_providers() -> None:
+    conditional = [
+        (name, statement["Fn::If"][0], statement["Fn::If"][1]["Action"])
+        for name, role in ROLES.items()
+        for policy in role["Properties"].get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    assert conditional == [
+        ("CompletionRole", "HasCredentialsPath", "ssm:GetParameter"),
+        ("CompletionRole", "HasCredentialSecrets", "secretsmanager:GetSecretValue"),
+    ]
+    text, parts = GLOBALS["Environment"]["Variables"]["WEIR_CREDENTIALS"]["Fn::Sub"]
+    path, secrets = parts["Path"]["Fn::If"], parts["Secrets"]["Fn::If"]
+    join = secrets[1]["Fn::Sub"][1]["Arns"]["Fn::Join"]
+    assert (text, path, secrets[::2], secrets[1]["Fn::Sub"][0], join) == (
+        "${Path}${Secrets}",
+        ["HasCredentialsPath", {"Fn::Sub": "ssm:${CredentialsPath}/,"}, ""],
+        ["HasCredentialSecrets", ""],
+        "secretsmanager:${Arns}",
+        [",secretsmanager:", {"Ref": "CredentialSecretArns"}],
+    )
+    resolved = "ssm:/weir/keys/,secretsmanager:" + join[0].join(["arn:aws:one", "arn:aws:two"])
+    assert Settings.from_environ({"WEIR_CREDENTIALS": resolved}).credentials == (
+        "ssm:/weir/keys/",
+        "secretsmanager:arn:aws:one",
+        "secretsmanager:arn:aws:two",
+    )
 
 
 def test_the_environment_is_one_that_the_settings_read() -> None:

@@ -12,14 +12,16 @@ from botocore.exceptions import EndpointConnectionError
 
 from tests.infra import template
 from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
 from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
 from weir.ledger.keys import INDEXES, Index
-from weir.ledger.ports import BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
+from weir.ledger.ports import AnswerStore, BlobStore, ConfigStore, KeyStore, ProjectionStore, RecordStore
 from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
+from weir.ledger.sqlite_answers import SQLiteAnswerStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
 from weir.ledger.sqlite_keys import SQLiteKeyStore
 from weir.ledger.sqlite_projection import SQLiteProjectionStore
@@ -46,6 +48,10 @@ class Engine(Protocol):
         ...
 
     def keys(self) -> KeyStore: ...
+
+    def answers(self) -> AbstractContextManager[AnswerStore]:
+        """Another process' view of the cache."""
+        ...
 
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
@@ -80,6 +86,11 @@ class SQLiteAndFiles:
         return SQLiteKeyStore(self._path)
 
     @contextmanager
+    def answers(self) -> Iterator[AnswerStore]:
+        with closing(self.open()) as records:
+            yield SQLiteAnswerStore(records)
+
+    @contextmanager
     def projections(self) -> Iterator[ProjectionStore]:
         with closing(self.open()) as records:
             yield SQLiteProjectionStore(records)
@@ -92,7 +103,7 @@ class SQLiteAndFiles:
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections")
+        tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections", "answers")
         there = [table for table in tables if self._has(table)]
         for table in there:
             self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
@@ -171,6 +182,9 @@ class DynamoDBAndS3:
 
     def keys(self) -> DynamoDBKeyStore:
         return DynamoDBKeyStore(self.wire, self.table)
+
+    def answers(self) -> AbstractContextManager[AnswerStore]:
+        return nullcontext(DynamoDBAnswerStore(self.wire, self.table))
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

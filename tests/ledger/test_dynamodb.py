@@ -192,7 +192,7 @@ def test_what_a_batch_left_unprocessed_is_asked_for_again(
     with closing(DynamoDBRecordStore(OneKeyAtATime(dynamodb.wire), dynamodb.table)) as busy:
         assert busy.get("main", entry.record.id) == entry
         with pytest.raises(LedgerUnavailable):
-            busy._read(*(busy._keys("main", entry.record.id) * 3))
+            busy._items.read(*(busy._items.keys("main", entry.record.id) * 3))
     assert pauses == [0.0, 0.05, 0.1, 0.0, 0.05, 0.1, 0.2, 0.4]
 
 

@@ -106,6 +106,8 @@ FULLEST = Record(
     ),
     corrected_at=datetime(2026, 1, 2, 0, 0, 0, 456_000, UTC),
     session_review={"feedback": 2},
+    cache_key="k" * 32,
+    cached_from="019b7a3e-7e00-7000-8000-000000000001",
     revision=2,
 )
 

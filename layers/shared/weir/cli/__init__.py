@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics, archive, config, deadletters, keys, rebuild
+from weir.cli import analytics, archive, config, credentials, deadletters, keys, rebuild
 from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -35,6 +35,7 @@ def main() -> int:
     archive.register(commands)
     rebuild.register(commands)
     keys.register(commands)
+    credentials.register(commands)
     config.register(commands)
     arguments = parser.parse_args()
     try:

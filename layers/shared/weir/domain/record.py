@@ -92,6 +92,9 @@ class Record:
 
     `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
     a number that nobody finds is a call that was accepted and not kept.
+
+    `cache_key`: where the answer was put for the same call to find it. `cached_from`: the id of the call whose answer
+    this one got, without asking a provider.
     """
 
     id: str
@@ -146,6 +149,8 @@ class Record:
     session_review: Mapping[str, Any] = NOTHING
     fallback_reason: str | None = None
     attempts: tuple[ProviderAttempt, ...] = ()
+    cache_key: str | None = None
+    cached_from: str | None = None
     revision: int = 0
 
     @property

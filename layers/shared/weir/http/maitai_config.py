@@ -73,6 +73,16 @@ class ReasoningBody(BaseModel):
     summary: StrictBool | None = None
 
 
+class CacheOptionsBody(BaseModel):
+    """Keywords AI's `cache_by_customer`; which answers may be kept beside whole ones without calls of tools is ours."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+    cache_by_customer: StrictBool | None = None
+    tool_calls: StrictBool | None = None
+    truncated: StrictBool | None = None
+
+
 class ConfigBody(BaseModel):
     """Changes to what is set: null takes a value away, what is absent stays.
 
@@ -118,6 +128,9 @@ class ConfigBody(BaseModel):
     first_token_timeout: Seconds | None = None
     between_tokens_timeout: Seconds | None = None
     timeout: Seconds | None = None
+    cache_enabled: StrictBool | None = None
+    cache_ttl: Annotated[float, Field(ge=0)] | None = None
+    cache_options: CacheOptionsBody | None = None
 
     inference_location: Literal[0, 1, "CLIENT", "SERVER"] | None = None
     streaming: StrictBool | None = None

@@ -61,6 +61,13 @@ _IN_FORCE = frozenset(
         "trace_unique_id",
     }
 )
+CACHE_PARAMS = frozenset({"cache_enabled", "cache_options", "cache_ttl"})
+"""In force where there is a cache: see cache_params.py."""
+
+_CACHE_OPTIONS = frozenset({"cache_by_customer", "is_cached_by_model", "tool_calls", "truncated"})
+"""Other models' answers are never given, whatever `is_cached_by_model` says; `omit_log` has no effect: all calls are
+on record."""
+
 _DESCRIPTIVE = frozenset(
     {
         "category",
@@ -157,8 +164,11 @@ def effective(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return lower | upper
 
 
-def to_params(found: Mapping[str, Any]) -> ProxyParams:
-    """`found` is what `effective` found, scrubbed. Raises RequestInvalid that names the wrong parameter."""
+def to_params(found: Mapping[str, Any], *, cached: bool = False) -> ProxyParams:
+    """`found` is what `effective` found, scrubbed. Raises RequestInvalid that names the wrong parameter.
+
+    `cached`: the call may be answered from the cache.
+    """
     from weir.http.request_logs import LogBody, labels  # a schema that most processes for completions never need
 
     prompt = found.get("prompt")
@@ -171,7 +181,7 @@ def to_params(found: Mapping[str, Any]) -> ProxyParams:
         thread_identifier=_text(body.thread_identifier),
         metadata=body.metadata,
         withheld=body.disable_log is True,
-        warnings=tuple(f"{name} is recorded and has no effect" for name in _without_effect(found)),
+        warnings=tuple(f"{name} is recorded and has no effect" for name in _without_effect(found, cached)),
     )
 
 
@@ -200,12 +210,13 @@ def _said(place: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _without_effect(found: Mapping[str, Any]) -> list[str]:
+def _without_effect(found: Mapping[str, Any], cached: bool) -> list[str]:
+    in_force = _IN_FORCE | CACHE_PARAMS if cached else _IN_FORCE
     names = [
         name
         for name, value in found.items()
         if value
-        and name not in _IN_FORCE
+        and name not in in_force
         and name not in _DESCRIPTIVE
         and name not in ROUTING_PARAMETERS
         and _AS_IT_IS.get(name) != value
@@ -213,6 +224,8 @@ def _without_effect(found: Mapping[str, Any]) -> list[str]:
     balanced = found.get("load_balance_models")
     for share in balanced if isinstance(balanced, list) else ():
         names += _beyond(share, "load_balance_models", _SHARE)
+    if cached:
+        names += _beyond(found.get("cache_options"), "cache_options", _CACHE_OPTIONS)
     names += _beyond(found.get("customer_params"), "customer_params", _CUSTOMER)
     credentials = found.get("customer_credentials")
     for provider, members in credentials.items() if isinstance(credentials, dict) else ():

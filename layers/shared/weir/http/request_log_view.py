@@ -107,6 +107,8 @@ def log_row(record: Record) -> dict[str, Any]:
         "error_message": (failure.message or None) if failure is not None else None,
         "error_code": failure.code if failure is not None else None,
         "warnings": "\n".join(record.warnings) or None,
+        "cached_from": record.cached_from,
+        "cache_key": record.cache_key,
         "finish_reason": record.finish_reason or record.raw_finish_reason,
         "fallback_reason": record.fallback_reason,
         "origin": record.origin,

@@ -65,7 +65,7 @@ def _without_docstrings() -> Iterator[None]:
     Only the names that botocore 1.44 imports from there; whoever imports the real ones afterwards finds them.
     """
     with _IMPORTING:
-        if "botocore" in sys.modules:
+        if "botocore.client" in sys.modules:
             yield
             return
         import botocore

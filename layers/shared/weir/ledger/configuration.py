@@ -63,7 +63,7 @@ class Configurations:
     """Every method may raise LedgerUnavailable. `limit` is how many a workspace may have when one more is added."""
 
     def __init__(self, store: ConfigStore) -> None:
-        self._store = store
+        self.store = self._store = store
 
     def find(
         self, workspace: str, application: str, intent: str | None = None

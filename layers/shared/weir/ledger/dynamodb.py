@@ -7,7 +7,7 @@ its payload. Whatever is missing after a crash, a record that can be read has al
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,10 @@ from weir.domain.record import Environment, Record
 from weir.domain.retention import FOR_EVER, Clock, Retention
 from weir.domain.totals import GroupField, Totals
 from weir.ledger import aws
+from weir.ledger.dynamodb_items import PAUSES_S, Items
 from weir.ledger.dynamodb_queries import Attributes, Queries, key_attributes
 from weir.ledger.keys import (
     INDEXES,
-    RECORD_PREFIX,
     Index,
     Key,
     caller_key,
@@ -41,15 +41,9 @@ from weir.ledger.keys import (
 )
 from weir.ledger.ports import Entry, Kept
 from weir.ledger.settlement import is_late, late_content
-from weir.ledger.small_items import LARGEST_ITEM, has_more, joined, size, split
+from weir.ledger.small_items import LARGEST_ITEM, joined, size, split
 
 _WRITERS = 8
-_KEYS_A_BATCH = 100
-"""The most that BatchGetItem takes."""
-_PAUSES_S = (0.0, 0.05, 0.1, 0.2, 0.4)
-"""Before each attempt at the keys that a batch read left unprocessed (botocore retries whole requests only), and at a
-record that somebody else has changed in the meantime."""
-
 _WHOLE_ITEM = 390_000
 """Bytes; DynamoDB takes 400 KB."""
 
@@ -84,6 +78,7 @@ class DynamoDBRecordStore:
         self._now = now
         self._retention = retention
         self._queries = Queries(client, table, shards)
+        self._items = Items(client, table, shards)
         self._marked: set[Key] = set()
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="ledger-writer")
 
@@ -126,12 +121,12 @@ class DynamoDBRecordStore:
     def get(self, workspace: str, id: str) -> Entry | None:
         claim = caller_key(workspace, id)
         with aws.refused_as("The ledger cannot be read."):
-            found = self._read(claim, *self._keys(workspace, id))
+            found = self._items.read(claim, *self._items.keys(workspace, id))
             if claim in found and (claimed := found[claim]["id"]["S"]) != id:
-                entry = self._entry(workspace, claimed, self._read(*self._keys(workspace, claimed)))
+                entry = self._items.entry(workspace, claimed, self._items.read(*self._items.keys(workspace, claimed)))
                 if entry is not None:  # else the claim's own record was never stored
                     return entry
-            return self._entry(workspace, id, found)
+            return self._items.entry(workspace, id, found)
 
     def newest(
         self, workspace: str, *, limit: int, before: str | None = None, since: str | None = None
@@ -143,7 +138,7 @@ class DynamoDBRecordStore:
         with aws.refused_as("The ledger cannot be read."):
             while len(found) < limit and (day := next(days, None)) is not None:
                 items = self._queries.newest_of_day(workspace, day, limit - len(found), before, since)
-                found += self._records(workspace, items)
+                found += self._items.records(workspace, items)
         return tuple(found)
 
     def of_session(
@@ -152,7 +147,7 @@ class DynamoDBRecordStore:
         require_index("session", self._indexes)
         with aws.refused_as("The ledger cannot be read."):
             items = self._queries.oldest_of("session", session_partition(workspace, session_id), limit, after)
-            return tuple(self._records(workspace, items))
+            return tuple(self._items.records(workspace, items))
 
     def of_customer(
         self,
@@ -181,12 +176,12 @@ class DynamoDBRecordStore:
 
     def annotate(self, workspace: str, id: str, annotation: Annotation) -> Record | None:
         with aws.refused_as("The ledger cannot be written."):
-            for pause in _PAUSES_S:
+            for pause in PAUSES_S:
                 time.sleep(pause)
-                attributes = self._locate(workspace, id)
+                attributes = self._items.locate(workspace, id)
                 if attributes is None:
                     return None
-                rest = self._rest(workspace, attributes)
+                rest = self._items.rest(workspace, attributes)
                 old = joined(attributes["item"]["S"], rest)
                 if old is None:  # another annotation came between the two reads
                     continue
@@ -198,17 +193,17 @@ class DynamoDBRecordStore:
         raise LedgerUnavailable("Too many change the record at once.")
 
     def delete(self, workspace: str, id: str) -> bool:
-        keys = self._keys(workspace, id)
+        keys = self._items.keys(workspace, id)
         if not keys:
             return False
         with aws.refused_as("The ledger cannot be written."):
-            for pause in _PAUSES_S:
+            for pause in PAUSES_S:
                 time.sleep(pause)
-                found = self._read(*keys)
-                entry = self._entry(workspace, id, found)
+                found = self._items.read(*keys)
+                entry = self._items.entry(workspace, id, found)
                 gone, claims = {keys[0], *self._queries.begin_with(keys[1])}, set[Key]()
                 if entry is not None:
-                    gone.add(self._payload_key(workspace, found[keys[0]]))
+                    gone.add(self._items.payload_key(workspace, found[keys[0]]))
                     claims = self._claims(workspace, id, entry.record.caller_id)
                 if self._delete_all(gone, claims, id):
                     return entry is not None
@@ -219,7 +214,7 @@ class DynamoDBRecordStore:
         if caller_id is None:
             return set()
         claim = caller_key(workspace, caller_id)
-        found = self._read(claim)
+        found = self._items.read(claim)
         return {claim} if claim in found and found[claim]["id"]["S"] == id else set()
 
     def _delete_all(self, keys: set[Key], claims: set[Key], id: str) -> bool:
@@ -263,7 +258,7 @@ class DynamoDBRecordStore:
             if record.caller_id is not None and not entry.claimed:
                 id = self._claim(record.workspace, record.caller_id, id)
             if id != record.id:
-                if self._read(record_key(record.workspace, id, self._shards)):
+                if self._items.read(record_key(record.workspace, id, self._shards)):
                     return Kept(id, new=False)
                 record = replace(record, id=id, created_at=instant_of(id))
             self._mark_day(record)
@@ -272,7 +267,7 @@ class DynamoDBRecordStore:
             beside, item = self._items_of(record, entry, payload_id)
             if len(beside) > len(Key._fields) and (there := self._put(beside)) and not beside.items() <= there.items():
                 # An earlier attempt left a payload there, or a whole record. It is not this one's: two never share one.
-                if self._read(record_key(record.workspace, id, self._shards)):
+                if self._items.read(record_key(record.workspace, id, self._shards)):
                     return Kept(id, new=False)
                 digest = hashlib.sha256(b"".join(beside[name]["B"] for name in ("content", "rest") if name in beside))
                 beside, item = self._items_of(record, entry, f"{entry.record.id}.{digest.hexdigest()[:16]}")
@@ -347,18 +342,6 @@ class DynamoDBRecordStore:
             return there
         return None
 
-    def _locate(self, workspace: str, id: str) -> Attributes | None:
-        """The record's item, found by our id or the caller's."""
-        claim, own = caller_key(workspace, id), self._keys(workspace, id)[:1]
-        found = self._read(claim, *own)
-        keys = self._keys(workspace, found[claim]["id"]["S"])[:1] if claim in found else ()
-        for key in (*keys, *own):
-            if key not in found:
-                found = {**found, **self._read(key)}
-            if key in found:
-                return found[key]
-        return None
-
     def _replace(self, old: Attributes, old_rest: bytes | None, before: Record, record: Record) -> bool:
         """False when the item is not `old` any more."""
         was, keys = (index_keys(each, self._indexes, self._shards) for each in (before, record))
@@ -387,7 +370,7 @@ class DynamoDBRecordStore:
             else:  # the item's checksum stands for the old rest
                 beside = {
                     "TableName": self._table,
-                    "Key": key_attributes(self._payload_key(record.workspace, old)),
+                    "Key": key_attributes(self._items.payload_key(record.workspace, old)),
                     "UpdateExpression": "SET #rest = :rest",
                     "ExpressionAttributeNames": {"#rest": "rest"},
                     "ExpressionAttributeValues": {":rest": {"B": rest}},
@@ -401,42 +384,6 @@ class DynamoDBRecordStore:
                 return False
             raise
         return True
-
-    def _keys(self, workspace: str, id: str) -> tuple[Key, ...]:
-        try:
-            return record_key(workspace, id, self._shards), payload_key(workspace, id, self._shards)
-        except ValueError:  # not an id of ours
-            return ()
-
-    def _payload_key(self, workspace: str, record: Attributes) -> Key:
-        """Where the payload and the rest of a record lie, by the record's item."""
-        payload_id = record["payload_id"]["S"] if "payload_id" in record else None
-        return payload_key(workspace, record["sk"]["S"].removeprefix(RECORD_PREFIX), self._shards, payload_id)
-
-    def _rest(self, workspace: str, record: Attributes) -> bytes | None:
-        if not has_more(record["item"]["S"]):
-            return None
-        key = self._payload_key(workspace, record)
-        beside = self._read(key).get(key, {})
-        return beside["rest"]["B"] if "rest" in beside else None
-
-    def _entry(self, workspace: str, id: str, found: Mapping[Key, Attributes]) -> Entry | None:
-        keys = self._keys(workspace, id)
-        for pause in _PAUSES_S:
-            if not keys or keys[0] not in found:
-                return None
-            item = found[keys[0]]
-            key = self._payload_key(workspace, item)
-            if key not in found and key != keys[1]:
-                found = {**found, **self._read(key)}
-            beside = found.get(key, {})
-            record = joined(item["item"]["S"], beside["rest"]["B"] if "rest" in beside else None)
-            if record is not None:
-                inline = beside["content"]["B"] if "content" in beside and "blob_key" not in item else None
-                return Entry(record, inline, item["blob_key"]["S"] if "blob_key" in item else None)
-            time.sleep(pause)
-            found = self._read(*keys)  # an annotation came between the two reads
-        raise LedgerUnavailable("Too many change the record at once.")
 
     def _newest_of(
         self,
@@ -452,44 +399,7 @@ class DynamoDBRecordStore:
             return ()
         with aws.refused_as("The ledger cannot be read."):
             items = self._queries.newest_of(index, partitions, limit, before, since)
-            return tuple(self._records(workspace, items))
-
-    def _records(self, workspace: str, items: Iterable[Attributes]) -> Iterator[Record]:
-        """Whole, in their order: the rest of those that have more is read, a hundred at once."""
-        found = list(items)
-        records = [joined(item["item"]["S"], None) for item in found]
-        ids = [item["sk"]["S"].removeprefix(RECORD_PREFIX) for item in found]
-        keys = {n: payload_key(workspace, ids[n], self._shards) for n, record in enumerate(records) if record is None}
-        wanted = list(keys.values())
-        beside: dict[Key, Attributes] = {}
-        for start in range(0, len(wanted), _KEYS_A_BATCH):
-            beside |= self._read(*wanted[start : start + _KEYS_A_BATCH], only="rest")
-        for n, record in enumerate(records):
-            if record is None:
-                rest = beside.get(keys[n], {}).get("rest")
-                record = joined(found[n]["item"]["S"], None if rest is None else rest["B"])
-            if record is None:  # the payload has another key, or an annotation came between
-                entry = self._entry(workspace, ids[n], self._read(*self._keys(workspace, ids[n])))
-                record = None if entry is None else entry.record
-            if record is not None:
-                yield record
-
-    def _read(self, *keys: Key, only: str | None = None) -> dict[Key, Attributes]:
-        """Those of the items that exist, whole or `only` that attribute of them."""
-        found: dict[Key, Attributes] = {}
-        asked: dict[str, Any] = {"Keys": [key_attributes(key) for key in keys], "ConsistentRead": True}
-        if only is not None:
-            asked |= {"ProjectionExpression": "pk, sk, #only", "ExpressionAttributeNames": {"#only": only}}
-        wanted = {self._table: asked}
-        for pause in _PAUSES_S:
-            time.sleep(pause)
-            reply = self._client.batch_get_item(RequestItems=wanted)
-            for item in reply["Responses"].get(self._table, ()):
-                found[Key(item["pk"]["S"], item["sk"]["S"])] = item
-            wanted = reply.get("UnprocessedKeys")
-            if not wanted:
-                return found
-        raise LedgerUnavailable("The ledger is too busy to be read.")
+            return tuple(self._items.records(workspace, items))
 
 
 def _moving(moved: Mapping[str, str | None]) -> str:

@@ -68,6 +68,9 @@ _ATTEMPT = (
     "completion_tokens",
 )
 _COSTS = ("claimed_cost", "computed_cost")
+_SHORT = (("cache_key", "ck"), ("cached_from", "cf"))
+"""Fields that few records have, and their names in an item."""
+
 _USAGE = (
     "prompt",
     "completion",
@@ -92,6 +95,9 @@ def from_item(text: bytes | str) -> Record:
 def to_fields(record: Record) -> dict[str, Any]:
     """What to_item writes, as JSON values."""
     item: dict[str, Any] = {name: value for name in _PLAIN if (value := getattr(record, name)) is not None}
+    for name, short in _SHORT:
+        if (value := getattr(record, name)) is not None:
+            item[short] = value
     item["created_at"] = milliseconds(record.created_at)
     if (failure := record.failure) is not None:
         item["failure"] = {
@@ -146,6 +152,8 @@ def from_fields(item: Mapping[str, Any]) -> Record:
         corrected_at=_instant(item["corrected_at"]) if "corrected_at" in item else None,
         session_review=item.get("session_review", NOTHING),
         attempts=tuple(map(_attempt, item.get("attempts", ()))),
+        cache_key=item.get("ck"),
+        cached_from=item.get("cf"),
         revision=item.get("revision", 0),
     )
 

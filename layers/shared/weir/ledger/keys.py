@@ -21,6 +21,8 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
     configuration of a call  pk = <workspace>#config          sk = w, a#<application>, g#<intent> (its group) and
                                                                             i#<application>#<intent>
                                                                             `content`, JSON; four keys, one read
+                                                                            where provider keys lie is in `credentials`
+    an answer in the cache   pk = <workspace>#cache#<key>     sk = a        `content`, until `expires_at`; one GetItem
     all configuration        one Query on <workspace>#config
     the newest version of it pk = <workspace>#config          sk = h        `content`: its number; one transaction with
                                                                             what is edited and with the version
@@ -182,6 +184,15 @@ def intent_key(application: str, intent: str) -> str:
 
 def intent_group_key(name: str) -> str:
     return f"g#{_quoted(name)}"
+
+
+CREDENTIALS_KEY = "credentials"
+"""Among those of a workspace's configuration."""
+
+
+def answer_key(workspace: str, key: str) -> Key:
+    """`key` is a digest: it needs no encoding."""
+    return Key(f"{_quoted(workspace)}#cache#{key}", "a")
 
 
 def api_key(id: str) -> Key:

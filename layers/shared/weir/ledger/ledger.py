@@ -16,7 +16,7 @@ from weir.domain.totals import GroupField, Totals
 from weir.ledger import payloads
 from weir.ledger.keys import correction_blob_key, payload_blob_key
 from weir.ledger.numbering import Numbering
-from weir.ledger.ports import BlobStore, Entry, Kept, RecordStore
+from weir.ledger.ports import AnswerStore, BlobStore, Entry, Kept, RecordStore
 from weir.ledger.spill import Spill
 
 logger = logging.getLogger("weir.ledger")
@@ -51,21 +51,29 @@ class Ledger:
         spill: Spill | None = None,
         retention: Retention = FOR_EVER,
         numbering: Numbering | None = None,
+        answers: AnswerStore | None = None,
     ) -> None:
         """`level` is how hard payloads beside their records are compressed.
 
         `spill` takes what the record store refuses; `retention` says which payloads need not be there any more. Without
-        a `numbering` nobody can tell what was accepted and not kept.
+        a `numbering` nobody can tell what was accepted and not kept, without `answers` none is given twice.
         """
         self._retention = retention
-        self.records, self.blobs, self.spill = records, blobs, spill
+        self.records, self.blobs, self.spill, self.answers = records, blobs, spill, answers
         self._inline_limit = inline_limit
         self._level = level
         self._numbering = numbering
 
     def without_spill(self) -> "Ledger":
         """The same, of the record store alone."""
-        return Ledger(self.records, self.blobs, self._inline_limit, self._level, retention=self._retention)
+        return Ledger(
+            self.records,
+            self.blobs,
+            self._inline_limit,
+            self._level,
+            retention=self._retention,
+            answers=self.answers,
+        )
 
     async def claim(
         self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None
@@ -208,8 +216,32 @@ class Ledger:
             )
         )
 
+    async def cached(self, workspace: str, key: str, at: datetime) -> bytes | None:
+        """What `cache` has put there, unless it has expired by `at`. One read. Raises LedgerUnavailable."""
+        if self.answers is None:
+            return None
+        return await asyncio.to_thread(self.answers.get, workspace, key, at)
+
+    async def cache(self, record: Record, key: str, content: bytes, until: datetime) -> bool:
+        """Let the same call find the answer to this one, no longer than its payload is kept. Raises LedgerUnavailable.
+
+        Before the record is kept, with the key in it: what is in the cache without a record could not be erased. False
+        when there is no cache.
+        """
+        if self.answers is None:
+            return False
+        expires = self._retention.expires(record.workspace, "payloads", record.created_at)
+        until = until if expires is None else min(until, expires)
+        await asyncio.to_thread(self.answers.put, record.workspace, key, content, until)
+        return True
+
+    async def uncache(self, workspace: str, key: str) -> None:
+        """Raises LedgerUnavailable."""
+        if self.answers is not None:
+            await asyncio.to_thread(self.answers.delete, workspace, key)
+
     def erase(self, workspace: str, id: str) -> Erased:
-        """Delete a record by our id, with its payload wherever it lies, also what is put aside. Blocks.
+        """Delete a record by our id, with its payload wherever it lies, also in the cache and put aside. Blocks.
 
         Raises LedgerUnavailable; then some of it may be gone, and it can be erased again.
         """
@@ -221,8 +253,12 @@ class Ledger:
         found = [key for key in sorted(blobs) if self.blobs.get_range(key, 0, 1) is not None]
         for key in found:
             self.blobs.delete(key)
-        record = self.records.delete(workspace, id)
         spilled = None if self.spill is None else self.spill.get(workspace, id)
+        if self.answers is not None:  # the record last: it is what says where its answer was put
+            kept = [found for found in (entry and entry.record, spilled and spilled[0]) if found and found.id == id]
+            for cache_key in {found.cache_key for found in kept if found.cache_key is not None}:
+                self.answers.delete(workspace, cache_key)
+        record = self.records.delete(workspace, id)
         if self.spill is not None and spilled is not None and spilled[0].id == id:
             self.spill.delete(spilled[0])
         else:

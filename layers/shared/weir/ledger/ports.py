@@ -252,6 +252,26 @@ class ProjectionStore(Protocol):
         ...
 
 
+class AnswerStore(Protocol):
+    """Answers that may be given again, by digests of what was asked. Every method raises LedgerUnavailable."""
+
+    def get(self, workspace: str, key: str, at: datetime) -> bytes | None:
+        """One read; nothing that has expired by `at`. Reads its own writes, and those of every process before it."""
+        ...
+
+    def put(self, workspace: str, key: str, content: bytes, expires: datetime) -> None:
+        """In the place of what lies there. Deleted some time after it `expires`."""
+        ...
+
+    def delete(self, workspace: str, key: str) -> None:
+        """Also when nothing is there. Durable when it returns."""
+        ...
+
+    def expire(self, at: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Delete what has expired by `at`, and say how many; an engine that does so by itself says 0."""
+        ...
+
+
 class KeyStore(Protocol):
     """API keys, found by their ids. Every method raises LedgerUnavailable when the engine refuses."""
 

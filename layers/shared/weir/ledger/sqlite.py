@@ -11,7 +11,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -20,17 +19,15 @@ from typing import Any, NamedTuple
 
 from weir.domain.annotation import Annotation, annotated
 from weir.domain.errors import LedgerUnavailable
-from weir.domain.ids import instant_of, milliseconds, uuid7
+from weir.domain.ids import milliseconds, uuid7
 from weir.domain.record import Environment, Record
-from weir.domain.retention import Clock, Retention
+from weir.domain.retention import Retention
 from weir.domain.totals import GroupField, Totals
+from weir.ledger import sqlite_writes
 from weir.ledger.items import from_item, to_item
 from weir.ledger.keys import INDEXES, Index, require_index
 from weir.ledger.ports import Entry, Kept
 from weir.ledger.sqlite_schema import migrate
-
-_CHANGED = "INSERT INTO changes (workspace, id) VALUES (?, ?)"
-"""In the transaction of the change itself. What has been projected is deleted, so the table stays small."""
 
 _GET = """
 SELECT r.id, r.item, r.blob_key, p.content FROM records r
@@ -83,7 +80,6 @@ GROUP BY key
 
 Costs are summed as whole trillionths of a dollar: exactly up to 9,007 dollars, and beyond off by less than one a row.
 """
-_EXPIRED_AT_ONCE = 200
 _LARGEST_BATCH = 512
 _COST_PLACES = 12
 """As many as _TOTALS multiplies by."""
@@ -117,11 +113,11 @@ class SQLiteRecordStore:
 
     def submit(self, entry: Entry) -> "Future[Kept]":
         item = to_item(entry.record)  # here, so that a record without a JSON form fails alone, not its whole batch
-        return self.write(partial(_put, entry=entry, item=item, indexed=self._indexed(entry.record)))
+        return self.write(partial(sqlite_writes.put, entry=entry, item=item, indexed=self._indexed(entry.record)))
 
     def claim(self, workspace: str, caller_id: str, id: str | None, *, instead_of: str | None = None) -> str | None:
         claimed: Future[str | None] = self.write(
-            partial(_claim, workspace=workspace, caller_id=caller_id, id=id, instead_of=instead_of)
+            partial(sqlite_writes.claim, workspace=workspace, caller_id=caller_id, id=id, instead_of=instead_of)
         )
         return claimed.result()
 
@@ -179,26 +175,28 @@ class SQLiteRecordStore:
             indexed = self._indexed(record)
             moved = indexed if indexed != self._indexed(before) else None
             replaced: Future[bool] = self.write(
-                partial(_replace, workspace=workspace, id=found, old=item, new=to_item(record), moved=moved)
+                partial(
+                    sqlite_writes.replace, workspace=workspace, id=found, old=item, new=to_item(record), moved=moved
+                )
             )
             if replaced.result():  # else somebody else changed it in the meantime, and so came further than we
                 return record
         return None
 
     def delete(self, workspace: str, id: str) -> bool:
-        deleted: Future[bool] = self.write(partial(_delete, workspace=workspace, id=id))
+        deleted: Future[bool] = self.write(partial(sqlite_writes.delete, workspace=workspace, id=id))
         return deleted.result()
 
     def expire(self, retention: Retention, now: datetime, *, go_on: Callable[[], bool] = lambda: True) -> int:
         expired = 0
         for workspace in self._workspaces():
-            for clock, expire in _EXPIRIES:
+            for clock, expire in sqlite_writes.EXPIRIES:
                 days = retention.days(workspace, clock)
                 if days is None:
                     continue
                 before = uuid7(milliseconds(now - timedelta(days=days)), 0)
-                some = _EXPIRED_AT_ONCE
-                while go_on() and some == _EXPIRED_AT_ONCE:
+                some = sqlite_writes.EXPIRED_AT_ONCE
+                while go_on() and some == sqlite_writes.EXPIRED_AT_ONCE:
                     some = self.write(partial(expire, workspace=workspace, before=before)).result()
                     expired += some
         return expired
@@ -311,100 +309,6 @@ class SQLiteRecordStore:
             return
         for work, result in zip(batch, results, strict=True):
             work.future.set_result(result)
-
-
-def _put(connection: sqlite3.Connection, entry: Entry, item: bytes, indexed: tuple[str | None, ...]) -> Kept:
-    record = entry.record
-    if record.caller_id is not None and not entry.claimed:
-        id = _claim(connection, record.workspace, record.caller_id, record.id) or record.id
-        if id != record.id:  # a record that is there, or one that was to come
-            record = replace(record, id=id, created_at=instant_of(id))
-            item = to_item(record)
-    put = connection.execute(
-        """INSERT OR IGNORE INTO records
-           (workspace, id, item, blob_key, session_id, customer_identifier, application, intent)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        (record.workspace, record.id, item, entry.blob_key, *indexed),
-    )
-    if put.rowcount and entry.inline is not None:
-        connection.execute("INSERT INTO payloads VALUES (?, ?, ?)", (record.workspace, record.id, entry.inline))
-    if put.rowcount:
-        connection.execute(_CHANGED, (record.workspace, record.id))
-    return Kept(record.id, new=bool(put.rowcount))
-
-
-def _claim(
-    connection: sqlite3.Connection, workspace: str, caller_id: str, id: str | None, instead_of: str | None = None
-) -> str | None:
-    key = {"workspace": workspace, "caller_id": caller_id, "id": id, "old": instead_of}
-    where = "workspace = :workspace AND caller_id = :caller_id"
-    if instead_of is not None:
-        change = "DELETE FROM caller_ids" if id is None else "UPDATE caller_ids SET id = :id"
-        connection.execute(f"{change} WHERE {where} AND id = :old", key)
-    if id is not None:
-        connection.execute("INSERT OR IGNORE INTO caller_ids VALUES (:workspace, :caller_id, :id)", key)
-    found = connection.execute("SELECT id FROM caller_ids WHERE workspace = :workspace AND caller_id = :caller_id", key)
-    row = found.fetchone()
-    return None if row is None else row[0]
-
-
-def _replace(
-    connection: sqlite3.Connection,
-    workspace: str,
-    id: str,
-    old: bytes,
-    new: bytes,
-    moved: tuple[str | None, ...] | None,
-) -> bool:
-    """False when something else lies there by now. `moved` is where the indexes have it from now on, if they change."""
-    changed = connection.execute(
-        "UPDATE records SET item = ? WHERE workspace = ? AND id = ? AND item = ?", (new, workspace, id, old)
-    )
-    if changed.rowcount and moved is not None:
-        connection.execute(
-            """UPDATE records SET session_id = ?, customer_identifier = ?, application = ?, intent = ?
-               WHERE workspace = ? AND id = ?""",
-            (*moved, workspace, id),
-        )
-    if changed.rowcount:
-        connection.execute(_CHANGED, (workspace, id))
-    return bool(changed.rowcount)
-
-
-def _delete(connection: sqlite3.Connection, workspace: str, id: str) -> bool:
-    key = (workspace, id)
-    row = connection.execute("SELECT item FROM records WHERE workspace = ? AND id = ?", key).fetchone()
-    connection.execute("DELETE FROM payloads WHERE workspace = ? AND id = ?", key)
-    if row is None:
-        return False
-    caller_id = from_item(row[0]).caller_id
-    if caller_id is not None:
-        _claim(connection, workspace, caller_id, None, instead_of=id)
-    connection.execute("DELETE FROM records WHERE workspace = ? AND id = ?", key)
-    return True
-
-
-def _expire_records(connection: sqlite3.Connection, workspace: str, before: str) -> int:
-    """With their payloads and claims; a few at once, because everybody waits for it."""
-    ids = connection.execute(
-        "SELECT id FROM records WHERE workspace = ? AND id < ? ORDER BY id LIMIT ?",
-        (workspace, before, _EXPIRED_AT_ONCE),
-    ).fetchall()
-    for (id,) in ids:
-        _delete(connection, workspace, id)
-    return len(ids)
-
-
-def _expire_payloads(connection: sqlite3.Connection, workspace: str, before: str) -> int:
-    deleted = connection.execute(
-        """DELETE FROM payloads WHERE workspace = :workspace AND id IN
-           (SELECT id FROM payloads WHERE workspace = :workspace AND id < :before ORDER BY id LIMIT :limit)""",
-        {"workspace": workspace, "before": before, "limit": _EXPIRED_AT_ONCE},
-    )
-    return deleted.rowcount
-
-
-_EXPIRIES: tuple[tuple[Clock, Callable[..., int]], ...] = (("records", _expire_records), ("payloads", _expire_payloads))
 
 
 def _window(workspace: str, before: str | None, since: str | None) -> dict[str, object]:

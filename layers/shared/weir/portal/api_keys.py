@@ -35,7 +35,7 @@ class ApiKeys:
         principal = self._admin(request)
         asked = validated(ApiKeyBody, await self._body(request, principal))
         new = NewKey(
-            workspace=_tenant(principal, asked.tenant),
+            workspace=tenant_of(principal, asked.tenant),
             name=checked_name(asked.name, "name"),
             scopes=frozenset(asked.scopes),
             environment=asked.environment,
@@ -45,7 +45,7 @@ class ApiKeys:
 
     async def list(self, request: Request) -> Response:
         principal = self._admin(request)
-        workspace = _tenant(principal, request.query_params.get("tenant"))
+        workspace = tenant_of(principal, request.query_params.get("tenant"))
         now = self._runtime.now()
         found = [key_view(key, now) for key in await asyncio.to_thread(self._keys.of, workspace)]
         return _json({"data": found, "pagination": {"total": len(found), "offset": 0, "limit": len(found)}})
@@ -105,7 +105,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
 
 
-def _tenant(principal: Principal, asked: str | None) -> str:
+def tenant_of(principal: Principal, asked: str | None) -> str:
     """The workspace that is meant. Raises Unauthorized when it is not the caller's to manage."""
     if asked is None or asked == principal.workspace:
         return principal.workspace

@@ -26,9 +26,12 @@ from weir.services.keys import Keys
 if TYPE_CHECKING:
     from weir.ledger.archive import Archive
     from weir.providers.client import ProviderClient
+    from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
     from weir.services.configure import Configure
+    from weir.services.credentials import Credentials
     from weir.services.embed import Embedder
+    from weir.services.lending import Lending
     from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
@@ -41,7 +44,7 @@ _SECRET_ENDS = ("_API_KEY", "_SECRET_ACCESS_KEY", "_SESSION_TOKEN", "_BEARER_TOK
 class Runtime:
     """What every function may use. `now` gives UTC instants in whole milliseconds, `new_id` record ids for an instant.
 
-    `secrets` must never be stored or shown, whoever sends them.
+    `secrets` must never be stored or shown, whoever sends them. Without `lending` no workspace has provider keys.
     """
 
     settings: Settings
@@ -55,6 +58,7 @@ class Runtime:
     secrets: frozenset[str]
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
+    lending: "Lending | None" = None
 
 
 def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
@@ -65,6 +69,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
     if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
         raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
     ledger, configurations, keys, projections = open_stores(settings, Numbering())
+    environ = {**settings.providers, **environ}
     return Runtime(
         settings=settings,
         keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
@@ -77,6 +82,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         secrets=environment_secrets(environ),
         now=now,
         new_id=new_id,
+        lending=open_lending(settings, configurations, environ) if settings.credentials else None,
     )
 
 
@@ -133,6 +139,24 @@ def _open_config_store(settings: Settings) -> ConfigStore:
     return SQLiteConfigStore(settings.data_dir / "ledger.sqlite")
 
 
+def open_credentials(settings: Settings, configurations: Configurations | None = None) -> "Credentials":
+    """Where provider keys lie, for who edits that."""
+    from weir.ledger.credentials import CredentialReferences
+    from weir.services.credentials import Credentials
+
+    store = _open_config_store(settings) if configurations is None else configurations.store
+    return Credentials(CredentialReferences(store), settings.credentials, now=now)
+
+
+def open_lending(settings: Settings, configurations: Configurations, environ: Mapping[str, str]) -> "Lending":
+    from weir.ledger.credentials import CredentialReferences
+    from weir.providers.secret_sources import SecretSources
+    from weir.services.lending import Lending
+
+    references = CredentialReferences(configurations.store)
+    return Lending(references, settings.credentials, SecretSources(environ).read, clock=time.monotonic)
+
+
 def open_ledger(settings: Settings) -> Ledger:
     return open_stores(settings).ledger
 
@@ -153,6 +177,7 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         if settings.table is None or settings.bucket is None:
             raise SettingsInvalid("WEIR_TABLE and WEIR_BUCKET: must be set when WEIR_ENGINE is dynamodb")
         from weir.ledger.dynamodb import open_dynamodb
+        from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
         from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
@@ -174,9 +199,11 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
             spill=Spill(blobs),
             retention=settings.retention,
             numbering=numbering,
+            answers=DynamoDBAnswerStore(records.client, settings.table),
         )
         return Stores(ledger, configurations, keys, projections)
     from weir.ledger.sqlite import SQLiteRecordStore
+    from weir.ledger.sqlite_answers import SQLiteAnswerStore
     from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
@@ -185,7 +212,14 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
     path = settings.data_dir / "ledger.sqlite"
     local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
     projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
-    ledger = Ledger(local, files, spill=Spill(files), retention=settings.retention, numbering=numbering)
+    ledger = Ledger(
+        local,
+        files,
+        spill=Spill(files),
+        retention=settings.retention,
+        numbering=numbering,
+        answers=SQLiteAnswerStore(local),
+    )
     return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
 
 
@@ -228,6 +262,17 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     models = ModelList(registry, client, time.monotonic)
     completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
     return completing, Embedder(registry, client, recorder)
+
+
+def answer_cache(runtime: Runtime) -> "AnswerCache":
+    """For who gets a call that may be answered from it."""
+    from weir.services.attempt import Recorder
+    from weir.services.cache import AnswerCache
+
+    recorder = Recorder(
+        runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
+    )
+    return AnswerCache(runtime.ledger, recorder, runtime.secrets)
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":

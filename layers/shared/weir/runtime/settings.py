@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from weir.domain.credential import KINDS
 from weir.domain.retention import Days, Retention
 from weir.domain.routing import Deadlines
 from weir.ledger.keys import INDEXES, Index
@@ -20,6 +21,17 @@ def _names(listed: object) -> object:
     if not isinstance(listed, str):
         return listed
     return () if listed.strip() == "none" else tuple(name.strip() for name in listed.split(","))
+
+
+def _starts(listed: object) -> object:
+    if not isinstance(listed, str):
+        return listed
+    starts = tuple(start for each in listed.split(",") if (start := each.strip()))
+    for start in starts:
+        kind, colon, rest = start.partition(":")
+        if not colon or kind not in KINDS or (kind != "env" and not rest):
+            raise ValueError(f"{start!r} must begin with ssm:, secretsmanager: or env:, and go on")
+    return starts
 
 
 def _object(text: object) -> object:
@@ -66,6 +78,14 @@ class Settings(BaseModel):
     archive_days: Kept = Field(default=None, description="days that the archive is kept")
     workspace_days: Annotated[Mapping[str, WorkspaceDays], BeforeValidator(_object)] = Field(
         default_factory=dict, description='shorter times of workspaces: {"team-b": {"payloads": 7}}'
+    )
+    providers: Annotated[Mapping[str, str], BeforeValidator(_object)] = Field(
+        default_factory=dict,
+        description='variables of providers that are not set by themselves: {"OPENAI_API_KEY": "…"}',
+    )
+    credentials: Annotated[tuple[str, ...], BeforeValidator(_starts)] = Field(
+        default=(),
+        description="what references to workspaces' provider keys may begin with: ssm:/weir/,secretsmanager:weir/,env:",
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8787, validation_alias="PORT")
     transport: Literal["httpx", "aiohttp"] = Field(default="httpx", description="aiohttp for a long-running server")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING
 from weir.domain.embedding import EmbeddingCall
@@ -44,7 +45,7 @@ async def ask_openai(
     def call(params: ChatParams, model: str, tags: CallTags) -> ChatCall:
         return to_call(params, model, metadata=metadata, drop_unsupported=bool(tags.drop_unsupported))
 
-    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults)
+    return await _ask(request, request, call, raw, body, principal, secrets, defaults, with_defaults, cached=True)
 
 
 async def ask_maitai(
@@ -75,6 +76,7 @@ async def ask_maitai(
         partial(with_defaults, text_is_unsaid=True),  # its clients send text where their caller says nothing
         where=where,
         request_id=request_id,
+        cached=True,
     )
 
 
@@ -106,7 +108,9 @@ async def _ask(
     where: str = "",
     request_id: str | None = None,
     routed: bool = True,
+    cached: bool = False,
 ) -> Ask[Call]:
+    """`cached`: such a call may be answered from the cache."""
     proxied = effective(body)
     keys = provider_keys({**body, **proxied} if proxied else body)
     secrets = secrets | set(keys.values())
@@ -122,7 +126,7 @@ async def _ask(
     given, told = NO_PARAMS, NOTHING
     if proxied:
         told = effective(body)
-        given = to_params(told)
+        given = to_params(told, cached=cached)
         warnings += given.warnings
         kept = without_words(body) if given.withheld else kept
     try:
@@ -146,6 +150,9 @@ async def _ask(
             code="missing_required_parameter",
         )
     caller_id = tags.request_id or request_id or None
+    cache = None
+    if cached and not given.withheld and (told.get("cache_enabled") or config.get("cache_enabled")):
+        cache = _cache_terms(told, config)
     return Ask(
         call=call(params, model, tags),
         model=model,
@@ -166,6 +173,7 @@ async def _ask(
         labels=given.labels,
         withheld=given.withheld,
         routing=routing,
+        cache=cache,
         warnings=warnings,
     )
 
@@ -184,6 +192,12 @@ def _unrouted(tags: CallTags, told: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _said(tags: CallTags, told: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"fallback_config": tags.fallback_config, "fallback_model": tags.fallback_model, **told}
+
+
+def _cache_terms(said: Mapping[str, Any], config: Mapping[str, Any]) -> CacheTerms | None:
+    from weir.http.cache_params import to_terms  # schemas that most processes for completions never need
+
+    return to_terms(said, config)
 
 
 def _text(value: str | int | None) -> str | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
@@ -78,7 +79,20 @@ class Ask(Generic[Call]):
     labels: Labels | None = None
     withheld: bool = False
     routing: Routing | None = None
+    cache: CacheTerms | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Caching(Protocol):
+    """What lets the same call find the answer to this one. Nothing is raised: an answer is not lost for it."""
+
+    async def keep(self, record: Record, body: bytes) -> Record:
+        """The record to be kept: it says where the answer was put, if it was."""
+        ...
+
+    async def forget(self, record: Record) -> None:
+        """The record was not kept."""
+        ...
 
 
 @dataclass(slots=True)
@@ -87,7 +101,7 @@ class Attempt(Generic[Call]):
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any. `tries`
     are the requests that a routed call took, `answering` the one whose answer is the call's, and `overtaken` are done
-    when the others have ended.
+    when the others have ended. `cached_from`: the id of the call whose answer it gets.
     """
 
     id: str
@@ -104,6 +118,8 @@ class Attempt(Generic[Call]):
     answering: Try | None = None
     overtaken: Sequence[asyncio.Task[Any]] = ()
     fallback_reason: str | None = None
+    caching: Caching | None = None
+    cached_from: str | None = None
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -201,7 +217,13 @@ class Recorder:
         """The record, and whether it is durable now."""
         await attempt.end("answered", self.elapsed_ms(attempt))
         record = _record(attempt, answered)
-        return record, await self._put(attempt, record, answered.body)
+        if attempt.caching is None:
+            return record, await self._put(attempt, record, answered.body)
+        record = await attempt.caching.keep(record, answered.body)
+        if stored := await self._put(attempt, record, answered.body):
+            return record, stored
+        await attempt.caching.forget(record)
+        return record, stored
 
     async def keep_failure(
         self, attempt: Attempt[Call], exc: ProviderError, partial: Answered | None = None, outcome: Outcome = "error"
@@ -276,7 +298,7 @@ def _record(
     ask = attempt.ask
     usage = answered.usage if answered is not None else None
     cost = None
-    if answered is not None and usage is not None:
+    if answered is not None and usage is not None and attempt.cached_from is None:
         cost = attempt.computed_cost(usage, answered.model, answered.service_tier)
     others = attempt.cost_of_others
     record = Record(
@@ -303,7 +325,7 @@ def _record(
         finish_reason=answered.reason if answered is not None else None,
         raw_finish_reason=answered.raw_reason if answered is not None else None,
         claimed_usage=replace(usage, cost=None, extra=NOTHING) if usage is not None else None,
-        claimed_cost=added(usage.cost if usage is not None else None, others),
+        claimed_cost=added(_claimed(attempt, usage), others),
         computed_cost=added(cost.dollars if cost is not None else None, others),
         price_version=cost.price_version if cost is not None else None,
         first_token_ms=attempt.first_token_ms,
@@ -312,5 +334,12 @@ def _record(
         fallback_reason=attempt.fallback_reason,
         attempts=attempt.attempts(answered),
         warnings=ask.warnings + attempt.left_out,
+        cached_from=attempt.cached_from,
     )
     return replace(record, **ask.labels) if ask.labels else record
+
+
+def _claimed(attempt: Attempt[Any], usage: Usage | None) -> Decimal | None:
+    if attempt.cached_from is not None:
+        return Decimal(0)
+    return usage.cost if usage is not None else None

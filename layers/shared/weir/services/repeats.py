@@ -23,10 +23,15 @@ LONGEST_CALL = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A call that is over. `response` is what answered it, as the ledger has it."""
+    """A call that is over. `response` is what answered it, as the ledger has it.
+
+    `repeated`: it is the same call, by its caller's id; else it is another one that gets the answer to an earlier one.
+    """
 
     record: Record
     response: bytes
+    repeated: bool = True
+    stored: bool = True
 
 
 class Repeats:

@@ -12,9 +12,10 @@ from weir.ledger.ports import BlobStore
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many of each were deleted; of records and payloads in the record store together."""
+    """How many of each were deleted; of records and payloads in the record store together. `answers`: in the cache."""
 
     records: int = 0
+    answers: int = 0
     payload_blobs: int = 0
     archive_objects: int = 0
 
@@ -24,8 +25,9 @@ def sweep(ledger: Ledger, retention: Retention, now: datetime, *, go_on: Callabl
 
     Blobs and the archive go by the day, records and payloads beside them by the millisecond.
     """
+    answers = 0 if ledger.answers is None else ledger.answers.expire(now, go_on=go_on)
     if retention.for_ever:
-        return Swept()
+        return Swept(answers=answers)
     records = ledger.records.expire(retention, now, go_on=go_on)
     blobs = archive = 0
     for key in _expired(ledger.blobs, PAYLOADS, payload_folder, "payloads", retention, now):
@@ -38,7 +40,7 @@ def sweep(ledger: Ledger, retention: Retention, now: datetime, *, go_on: Callabl
             break
         ledger.blobs.delete(key)
         archive += 1
-    return Swept(records, blobs, archive)
+    return Swept(records, answers, blobs, archive)
 
 
 def _expired(

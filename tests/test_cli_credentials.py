@@ -1,0 +1,93 @@
+"""`weir credentials`, as a person runs it, on SQLite and on DynamoDB."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.infra import template
+from weir import cli
+from weir.runtime.bootstrap import open_credentials
+from weir.runtime.settings import Settings
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def run(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """`weir credentials …` in this process, on an empty ledger; gives its exit code and all that it says."""
+    environ = {
+        "WEIR_ENGINE": request.param,
+        "WEIR_DATA_DIR": str(tmp_path),
+        "WEIR_TABLE": "ledger",
+        "WEIR_CREDENTIALS": "ssm:/weir/,env:TEAM_",
+        "TEAM_ONE": "canary-team-one",
+        "AWS_ACCESS_KEY_ID": "canary-access-key",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret-access-key",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    def ran(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["weir", "credentials", *arguments])
+        code = cli.main()
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    with mock_aws():
+        boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
+        yield ran
+        boto3.client("dynamodb").delete_table(TableName="ledger")  # the mock may be the one of all tests
+
+
+def views(said: tuple[int, str]) -> Any:
+    assert said[0] == 0
+    found = json.loads(said[1])
+    for each in found if isinstance(found, list) else [found]:
+        del each["set_at"]
+    return found
+
+
+def test_references_are_named_listed_and_removed(run: Run) -> None:
+    named = {"provider": "openai", "reference": "env:TEAM_ONE", "set_by": "operator"}
+    assert views(run("set", "openai", "env:TEAM_ONE", "--tenant", "acme", "--json")) == named
+    assert views(run("list", "--tenant", "acme", "--json")) == [named]
+    assert views(run("list", "--json")) == []
+    assert [each.provider for each in open_credentials(Settings.from_environ(os.environ)).of("acme")] == ["openai"]
+    assert views(run("remove", "openai", "--tenant", "acme", "--json")) == named
+    assert views(run("list", "--tenant", "acme", "--json")) == []
+
+
+def test_a_person_reads_where_the_key_lies_and_never_the_key(run: Run) -> None:
+    assert run("list") == (0, "default names no keys of its own; its calls use the operator's.\n")
+    assert run("set", "openai", "env:TEAM_ONE") == (
+        0,
+        "default calls openai with the key in env:TEAM_ONE, within ten seconds.\n",
+    )
+    code, said = run("list")
+    assert (code, said.startswith("openai  env:TEAM_ONE  (set by the operator, ")) == (0, True)
+    assert run("remove", "openai") == (0, "default calls openai with the operator's key again, within ten seconds.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("set", "openai", "ssm:/else/openai"), "'reference' must begin with one of: ssm:/weir/, env:TEAM_"),
+        (("set", "openai", "canary-by-mistake"), "'reference' must be ssm:/path/name"),
+        (("set", "Open AI", "env:TEAM_ONE"), "A provider's name is of small letters"),
+        (("set", "openai", "env:TEAM_ONE", "--tenant", " "), "'tenant' must be printable"),
+        (("remove", "openai"), "The workspace names no key for that provider."),
+    ],
+)
+def test_what_cannot_be_is_said(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    code, told = run(*arguments)
+    assert (code, told.startswith(f"weir: {said}"), "canary" in told) == (1, True, False)
