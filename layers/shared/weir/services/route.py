@@ -17,7 +17,6 @@ from weir.domain.errors import (
     MalformedReply,
     ProviderError,
     ProviderTimeout,
-    ProviderUnavailable,
     RequestInvalid,
     WeirError,
 )
@@ -158,6 +157,8 @@ class _Run(Generic[Result]):
         is nothing that the caller of the first did: the next one is asked, and the caller never sees that error.
         """
         rounds = self._plan.rounds
+        if isinstance(self._targets[self._first], WeirError):
+            rounds = ((self._first,),)
         try:
             for at, models in enumerate(rounds):
                 if not (admitted := [model for model in models if self._admits(model)]):
@@ -201,7 +202,7 @@ class _Run(Generic[Result]):
             while pending and won is None:
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 over = (task for task in racing if task.done())
-                won = next((task for task in over if not task.cancelled() and task.exception() is None), None)
+                won = next((task for task in over if _is_settled(task)), None)
             return won.result() if won is not None else None
         finally:
             self._attempt.overtaken = [self._router.let_go(task, self._overtaken) for task in racing if task is not won]
@@ -281,9 +282,11 @@ class _Run(Generic[Result]):
 
     def _lost(self) -> WeirError:
         """The error of the call: that of its first model, or what ended the time for all of them."""
-        tried = self._tries[-1] if self._is_over() else self._last_of_first()
+        failed = [(tried, tried.error) for tried in self._tries if tried.error is not None]
+        own = [(tried, error) for tried, error in failed if tried.model == self._first]
+        tried, error = failed[-1] if self._is_over() else (own or failed)[-1]
         self._attempt.stand_for(tried)
-        return tried.error or ProviderUnavailable(f"{tried.model} gave no answer.", provider=tried.model)
+        return error
 
     def _last_of_first(self) -> Try:
         return next(tried for tried in reversed(self._tries) if tried.model == self._first)
@@ -318,6 +321,14 @@ class _Run(Generic[Result]):
         warnings = tuple(f"no fallback to {model!r}: {found}" for model, found in unusable if model != self._first)
         if warnings:
             self._attempt.ask = replace(self._attempt.ask, warnings=self._attempt.ask.warnings + warnings)
+
+
+def _is_settled(task: asyncio.Task[Any]) -> bool:
+    """Whether the task has a result. Raises what no try expects."""
+    if task.cancelled() or isinstance(task.exception(), ProviderError | RequestInvalid):
+        return False
+    task.result()
+    return True
 
 
 def retry_after_s(said: str | None, now: datetime) -> float | None:
