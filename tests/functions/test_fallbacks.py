@@ -80,6 +80,8 @@ def test_the_answer_and_its_log_say_who_answered_and_why(served: Served, busy: s
         },
     ]
     assert "warnings" not in log
+    shown = served.http.get(f"/api/v1/requests/{log['id']}").json()["data"]
+    assert (shown["fallback_reason"], shown["model"]) == ("throttled", "groq/well")
 
 
 @pytest.mark.parametrize("route", ROUTES)
