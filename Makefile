@@ -61,6 +61,7 @@ conformance: $(VENV)/.test ## drive Weir with other people's own clients; CLIENT
 
 bench: $(VENV)/.test ## measure direct against through Weir, in one run
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.control
 	$(BIN)/python -m tests.bench.formats
 	$(BIN)/python -m tests.bench.streaming
 	$(BIN)/python -m tests.bench.ledger --records $(RECORDS)

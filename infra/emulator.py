@@ -110,6 +110,7 @@ class Emulator:
         self.restored = asyncio.Event()
         """Until it is set, a process that has asked for its restore is frozen."""
         self._frozen = asyncio.Event()
+        self._wrote = asyncio.Event()
         self._events: asyncio.Queue[Invoked] = asyncio.Queue()
         self._invoked: dict[str, Invoked] = {}
         self._server: asyncio.Server | None = None
@@ -172,6 +173,13 @@ class Emulator:
         """Returns when a process is ready for its snapshot."""
         await asyncio.wait_for(self._frozen.wait(), _PATIENCE_S)
 
+    async def wrote(self, text: str, lines: int) -> None:
+        """Returns when that many lines hold `text`."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while sum(text in line for line in self.log) < lines:
+                self._wrote.clear()
+                await self._wrote.wait()
+
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -181,6 +189,7 @@ class Emulator:
         if process.stdout is not None:
             async for line in process.stdout:
                 self.log.append(line.decode(errors="replace").rstrip("\n"))
+                self._wrote.set()
         self.exits.append(await process.wait())
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -17,10 +17,12 @@ from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
+from weir.ledger.limit_rules import LimitRules
 from weir.runtime.bootstrap import Runtime, open_stores
 from weir.runtime.settings import Settings
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
+from weir.services.limit_rules import LimitBook
 
 KEY = "canary-key-of-the-caller"
 TEST_KEY = "canary-key-of-the-test-environment"
@@ -54,6 +56,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
+        limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=time.monotonic),
         projections=projections,
         environ=environ or {},
         secrets=frozenset({KEY}),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed, ProviderError, RequestInvalid
+from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError, RequestInvalid
 from weir.domain.events import StreamEvent
 from weir.http.app import parse_json, read_body, route
 from weir.http.auth import Principal, presented_key
@@ -22,12 +22,13 @@ from weir.http.chat_request import ChatCompletionBody, SerializedBody
 from weir.http.embedding_request import EmbeddingBody
 from weir.http.errors import REQUEST_ID, Dialect, error_reply, openai_error
 from weir.http.intake import header_id
+from weir.http.limit_headers import limit_headers
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
 from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun
 from weir.protocols import jsonbytes
-from weir.runtime.bootstrap import Runtime, answer_cache, completions
+from weir.runtime.bootstrap import Runtime, answer_cache, completions, limits_in_force
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
 from weir.services.attempt import Ask, Attempt, Call
 from weir.services.refusals import Refusals
@@ -36,6 +37,7 @@ from weir.services.tries import added
 
 if TYPE_CHECKING:
     from weir.services.cache import AnswerCache
+    from weir.services.limits import Admission
 
 FALLBACK_REASON, MODEL = "x-weir-fallback-reason", "x-weir-model"
 """Where another model than the first answered: why, and which, by the name that the call or its configuration gave."""
@@ -45,7 +47,7 @@ contents and counts (respan-instrumentation-openai 1.3.0, _otel_emitter.py); of 
 
 CACHED_FROM = "x-weir-cached-from"
 """The id of the call whose answer this one got from the cache."""
-
+NOT_STORED = {"x-weir-stored": "false"}
 KEEP_ALIVE, KEEP_ALIVE_LINE = b": keep-alive\n\n", b'{"keep_alive":true}\n'
 """To clients of OpenAI's API a comment, which they skip (HTML standard, section 9.2.6); Maitai's drops its own line."""
 
@@ -67,6 +69,7 @@ class Completing:
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
         self._cache: AnswerCache | None = None
+        self._limits = limits_in_force(runtime)
         self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def openai(self, request: Request) -> Response:
@@ -129,16 +132,30 @@ class Completing:
             return again(attempt, cached)
         lending = self._runtime.lending
         try:
+            admission = await self._limits.admit(attempt)
+            if admission is not None and admission.refusal is not None:
+                return await self._refused(attempt, admission, admission.refusal, dialect)
             if lending is not None:
                 await lending.lend(attempt)
             return await make(attempt)
         except ProviderError as exc:
             if lending is not None and isinstance(exc, ProviderAuthFailed):
                 lending.refused(attempt)
-            return error_reply(exc, dialect, _ids(attempt.id))
+            return error_reply(exc, dialect, _headers(attempt))
         except (RequestInvalid, LedgerUnavailable):  # no provider was asked
+            if attempt.admission is not None:
+                attempt.admission.settle(None)
+                await attempt.admission.settled()
             await self._repeats.give_up(attempt)
             raise
+
+    async def _refused(
+        self, attempt: Attempt[Call], admission: "Admission", error: LimitExceeded, dialect: Dialect
+    ) -> Response:
+        recorded = await self._limits.keep_refusal(attempt, admission)
+        if not recorded:
+            await self._repeats.give_up(attempt)
+        return error_reply(error, dialect, _headers(attempt) | ({} if recorded else NOT_STORED))
 
     async def _cached(self, attempt: Attempt[Any]) -> Earlier | None:
         """What answered the same call before; only calls for completions are on such terms."""
@@ -153,7 +170,7 @@ class Completing:
             return _whole(_told(attempt), answer.body, answer.stored)
         return StreamedAnswer(
             await self._begun(attempt, patience_s),
-            _begun_with(lambda: _encoder(attempt, warnings=attempt.left_out)),
+            _begun_with(lambda: _encoder(attempt, warnings=attempt.told)),
             lambda error: error_event(openai_error(error)),
             done=DONE,
             media_type=EVENTS,
@@ -182,7 +199,7 @@ class Completing:
                     frame=CHUNK_FRAME,
                     fields=_fields(request_id, attempt.fallback_reason),
                     write_usage=_priced(attempt),
-                    opening=warning_line(attempt.left_out),
+                    opening=warning_line(attempt.told),
                 )
             ),
             error_line,
@@ -202,7 +219,7 @@ class Completing:
 
     async def _embeddings(self, attempt: Attempt[EmbeddingCall]) -> Response:
         answer = await self._embedder.embed(attempt)
-        return _whole(_ids(attempt.id), answer.body, answer.stored)
+        return _whole(_headers(attempt), answer.body, answer.stored)
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
@@ -255,9 +272,17 @@ def _ids(id: str) -> dict[str, str]:
     return {REQUEST_ID: id, LOG_ID: id}
 
 
+def _headers(attempt: Attempt[Call]) -> dict[str, str]:
+    """Of an answer, and of an error that is the provider's or a limit's."""
+    ids = _ids(attempt.id)
+    if attempt.admission is None and not attempt.notices:
+        return ids
+    return ids | limit_headers(attempt.admission.standings if attempt.admission is not None else (), attempt.notices)
+
+
 def _told(attempt: Attempt[ChatCall]) -> dict[str, str]:
     """The headers of an answer: whose it is, and whose it was to be."""
-    return _ids(attempt.id) | _fallback(attempt.fallback_reason, attempt.ask.model)
+    return _headers(attempt) | _fallback(attempt.fallback_reason, attempt.ask.model)
 
 
 def _fallback(reason: str | None, model: str | None) -> dict[str, str]:
@@ -272,7 +297,7 @@ def _fields(request_id: str, fallback_reason: str | None) -> dict[str, str]:
 
 
 def _whole(headers: dict[str, str], body: bytes, stored: bool) -> Response:
-    return Response(body, 200, headers | ({} if stored else {"x-weir-stored": "false"}), JSON)
+    return Response(body, 200, headers | ({} if stored else NOT_STORED), JSON)
 
 
 def _again(earlier: Earlier) -> dict[str, str]:
@@ -356,4 +381,4 @@ def _priced(attempt: Attempt[ChatCall]) -> WriteUsage:
     return write
 
 
-handler = lambda_handler("Weir completions", mount)
+handler = lambda_handler("Weir completions", mount, "completion")

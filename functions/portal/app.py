@@ -22,6 +22,7 @@ from weir.portal.analytics import AnalyticsPages
 from weir.portal.configuration import ConfigurationPages
 from weir.portal.endpoints import Desk, editor, mount_all
 from weir.portal.intent_groups import IntentGroups
+from weir.portal.limits import LimitPages
 from weir.portal.models import Models
 from weir.portal.requests import Requests
 from weir.portal.sessions import SessionPages
@@ -167,6 +168,7 @@ def _mount_resources(app: FastAPI, runtime: Runtime) -> None:
         Requests(runtime, desk, configure, reading),
         SessionPages(runtime, desk, configure, reading, Sessions(runtime.ledger, reading)),
         IntentGroups(desk, configure),
+        LimitPages(runtime, desk),
         ConfigurationPages(desk, configure),
         Models(runtime, desk, configure),
         AnalyticsPages(desk, configure, Analytics(reading, runtime.projections, now=runtime.now)),
@@ -183,4 +185,4 @@ def _without(view: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in view.items() if key != name}
 
 
-handler = lambda_handler("Weir: portal", mount)
+handler = lambda_handler("Weir: portal", mount, "portal")

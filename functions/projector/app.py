@@ -15,6 +15,8 @@ from weir.domain.errors import LedgerUnavailable
 from weir.ledger.dynamodb_stream import DynamoDBStream, id_of, sequence_number
 from weir.ledger.sqs import SQSDeadLetters
 from weir.runtime.bootstrap import open_stores
+from weir.runtime.metrics import ERRORS, INCOMPLETE, REQUESTS
+from weir.runtime.observe import Observer
 from weir.runtime.projection import Projection, open_dead_letters, open_projection, open_stream
 from weir.runtime.settings import Settings
 
@@ -53,6 +55,9 @@ class StreamProjector:
     def check(self) -> None:
         self._projection.check()
 
+    def missing(self) -> int:
+        return self._projection.missing()
+
 
 @cache
 def _projector() -> StreamProjector:
@@ -62,11 +67,29 @@ def _projector() -> StreamProjector:
     return StreamProjector(projection, open_stream(stores.ledger, settings), open_dead_letters(settings))
 
 
+@cache
+def _observer() -> Observer:
+    return Observer(os.environ, "projector")
+
+
 def handler(event: dict[str, Any], context: Any) -> Mapping[str, Any]:
+    """`context` as Lambda gives it; None elsewhere."""
+    if context is not None:
+        _observer().begin(context.aws_request_id)
     if event.get("task") == CHECK:
         _projector().check()
+        if context is not None:
+            _observer().meter.put({INCOMPLETE: _projector().missing()})
         return {}
-    return _projector().project(event, context)
+    answer = _projector().project(event, context)
+    if context is not None:
+        _observer().meter.put(_projected(event, answer))
+    return answer
+
+
+def _projected(event: Mapping[str, Any], answer: Mapping[str, Any]) -> Mapping[str, float]:
+    """Changes that came, and those that come again."""
+    return {REQUESTS: len(event["Records"]), ERRORS: len(answer["batchItemFailures"])}
 
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:  # in Lambda's init phase, which has the most CPU

@@ -317,4 +317,4 @@ def _json(body: object, status: int = 200) -> Response:
     return Response(jsonbytes.dumps(body), status, media_type="application/json")
 
 
-handler = lambda_handler("Weir: request logs", mount)
+handler = lambda_handler("Weir: request logs", mount, "request_log")

@@ -139,4 +139,4 @@ def _json(body: object) -> Response:
     return Response(jsonbytes.dumps(body), media_type="application/json")
 
 
-handler = lambda_handler("Weir: storage", mount)
+handler = lambda_handler("Weir: storage", mount, "storage")

@@ -7,6 +7,8 @@ from functools import cache
 from typing import Any
 
 from weir.runtime.bootstrap import open_ledger
+from weir.runtime.metrics import SPILL_BACKLOG
+from weir.runtime.observe import Observer
 from weir.runtime.settings import Settings
 from weir.runtime.upkeep import Upkeep
 
@@ -20,5 +22,18 @@ def _upkeep() -> Upkeep:
     return Upkeep(open_ledger(settings), settings.retention)
 
 
-def handler(event: Mapping[str, Any], context: object) -> None:
-    asyncio.run(_upkeep().run(_SECONDS))
+@cache
+def _observer() -> Observer:
+    return Observer(os.environ, "upkeep")
+
+
+def handler(event: Mapping[str, Any], context: Any) -> None:
+    """`context` as Lambda gives it; None elsewhere."""
+    if context is None:
+        asyncio.run(_upkeep().run(_SECONDS))
+        return
+    observer = _observer()
+    observer.begin(context.aws_request_id)
+    upkeep = _upkeep()
+    asyncio.run(upkeep.run(_SECONDS))
+    observer.meter.put({SPILL_BACKLOG: upkeep.waiting()})

@@ -10,10 +10,8 @@ import json
 import os
 import platform
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,10 @@ from tests.bench import codec
 from tests.bench.load import Question, put_load
 from tests.bench.loops import run
 from tests.bench.machine import cores, cpu_seconds, data_folder, on_core, peak_rss_mb
+from tests.bench.provider import served
 from tests.bench.report import Measured, table
 from tests.weir_process import WeirProcess
 
-_PROJECT = Path(__file__).resolve().parents[2]
 _WARM_UP_S = 1.0
 _MANY = 16
 _PROMPT = "Summarise the report below in three sentences; name the cause, the repair and who must know. " * 4
@@ -33,7 +31,7 @@ _ANSWER = "The gate was left open after the inspection; it was closed at noon an
 
 def main() -> int:
     options = _options()
-    with data_folder() as data_dir, _provider() as provider_url:
+    with data_folder() as data_dir, served() as provider_url:
         weir_core, other_core = cores()
         environ = {"OPENAI_API_KEY": "key-of-the-benchmark", "OPENAI_BASE_URL": f"{provider_url}/v1"}
         with on_core(weir_core):
@@ -70,23 +68,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="of each phase (default: 3); there are sixteen")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()
-
-
-@contextmanager
-def _provider() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.bench.provider"]
-    path = os.pathsep.join([str(_PROJECT / "layers" / "shared"), str(_PROJECT)])
-    with (
-        on_core(cores()[1]),
-        subprocess.Popen(
-            command, cwd=_PROJECT, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
-        ) as process,
-    ):
-        try:
-            port = process.stdout.readline().strip() if process.stdout is not None else ""
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.kill()
 
 
 async def _measure(weir: WeirProcess, provider_url: str, seconds: float) -> list[Measured]:

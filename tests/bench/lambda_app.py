@@ -19,6 +19,8 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Handler:
+    service = "bench"
+
     def asgi(self) -> ASGIApp:
         return _app
 

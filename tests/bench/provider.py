@@ -6,11 +6,18 @@ itself, each in a turn of the event loop of its own.
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from tests.bench.loops import run
+from tests.bench.machine import cores, on_core
+
+_PROJECT = Path(__file__).resolve().parents[2]
 
 CHUNKS = 30
 _WORDS = [
@@ -37,6 +44,24 @@ _WORDS = [
 ]
 _TOP = {"id": "chatcmpl-bench", "created": 1_760_000_000, "model": "bench-1", "system_fingerprint": "fp_bench"}
 _USAGE = {"prompt_tokens": 60, "completion_tokens": 120, "total_tokens": 180}
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Its URL, while a process serves it beside what is measured."""
+    command = [sys.executable, "-m", "tests.bench.provider"]
+    path = os.pathsep.join([str(_PROJECT / "layers" / "shared"), str(_PROJECT)])
+    with (
+        on_core(cores()[1]),
+        subprocess.Popen(
+            command, cwd=_PROJECT, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        try:
+            port = process.stdout.readline().strip() if process.stdout is not None else ""
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 def stream_events() -> list[bytes]:

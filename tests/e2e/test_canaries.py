@@ -214,6 +214,22 @@ def _key(sent: Sent, stream: bool) -> dict[str, Any]:
     return {**sent.fields, "name": sent.said[:100] or "name", **sent.params}
 
 
+_limits = itertools.count()
+
+
+def _limit(sent: Sent, stream: bool) -> dict[str, Any]:
+    """For a customer each, so that none is there already; high enough to hinder no call of the others."""
+    name = f"{next(_limits)} {sent.said}"[:200]
+    return {
+        "per": "customer",
+        "measure": "requests_per_minute",
+        "limit": 10**9,
+        "name": name,
+        **sent.fields,
+        **sent.params,
+    }
+
+
 def _config(sent: Sent, stream: bool) -> dict[str, Any]:
     """Every part of a request where a configuration has room for it."""
     tools = [tool for tool in sent.params.get("tools", ()) if isinstance(tool, dict)]
@@ -248,6 +264,7 @@ ROUTES: Mapping[str, tuple[str, str, Body, bool]] = {
     "traced": ("POST", "/v1/traces", _span, False),
     "traced, a list": ("POST", "/api/v1/traces/ingest", _listed, False),
     "a new key": ("POST", "/api/v1/api-keys", _key, False),
+    "a new limit": ("POST", "/api/v1/limits", _limit, False),
     "configured": ("PUT", "/api/v1/applications/1/config", _config, False),
     "configured, an intent": ("POST", "/api/v1/applications/1/intents", _intent, False),
     "a reference": ("PUT", "/api/v1/credentials/nobody", _reference, False),

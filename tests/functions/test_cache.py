@@ -195,6 +195,7 @@ TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type":
         {"reasoning_effort": "low"},
         {"any_parameter": 1},
         {"extra_headers": {"x-any": "1"}},
+        {"load_balance_models": [{"model": "openai/other", "weight": 1}]},
         {"auth_keys": {"openai_api_key": "canary-brought-key"}},
     ],
 )
@@ -272,6 +273,16 @@ def test_no_failure_is_ever_given_again(world: World) -> None:
     assert "[DONE]" not in ask(world, stream=True).text
     world.replies(completion_reply())
     assert CACHED_FROM not in ask(world).headers
+
+
+def test_the_answer_of_a_fallback_is_not_given_again(world: World) -> None:
+    world.replies(error_reply(500, "Down"))
+    world.upstream.replies["other"] = completion_reply("Else.")
+    fallback: dict[str, Any] = {"fallback_models": ["openai/other"], "retry_params": {"num_retries": 0}}
+    answers = [ask(world, **fallback) for _ in range(2)]
+    assert [(answer.status_code, CACHED_FROM in answer.headers) for answer in answers] == [(200, False)] * 2
+    world.replies(completion_reply("Noon."))
+    assert [CACHED_FROM in ask(world, **fallback).headers for _ in range(2)] == [False, True]
 
 
 def test_a_reason_that_only_the_provider_knows_is_no_good_end(world: World) -> None:

@@ -53,7 +53,7 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Handler]]:
             return loops[-1]
 
         monkeypatch.setattr(asyncio, "new_event_loop", remembered)
-        yield {name: lambda_handler(name, app.mount) for name, app in FUNCTIONS.items()}
+        yield {name: lambda_handler(name, app.mount, name) for name, app in FUNCTIONS.items()}
         for loop in loops:
             loop.close()
         asyncio.set_event_loop(None)
@@ -303,6 +303,8 @@ def test_every_event_of_the_folder_is_run_here() -> None:
         "request-log-summary",
         "portal",
         "projector",  # in test_projector.py
+        "projector-check",
+        "upkeep",
         "trace",
         "portal-requests",
     }

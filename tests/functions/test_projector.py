@@ -131,7 +131,7 @@ def test_a_payload_that_came_in_an_earlier_batch_is_read_from_the_table(stores: 
 
 @pytest.fixture
 def logs(stores: Stores) -> Iterator[Handler]:
-    yield lambda_handler("request-log", request_log.mount)
+    yield lambda_handler("request-log", request_log.mount, "request_log")
     asyncio.get_event_loop_policy().get_event_loop().close()
     asyncio.set_event_loop(None)
 

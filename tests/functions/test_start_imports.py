@@ -41,7 +41,7 @@ PROVIDERS = {
 }
 """Protocols beside these: the completion reads most providers' answers by OpenAI's; the others are imported by use."""
 
-READY = "import json, sys, app; {ready}; print(json.dumps(sorted(sys.modules)))"
+READY = "import json, sys, weir.runtime.observe, app; {ready}; print(json.dumps(sorted(sys.modules)))"
 WITHOUT_ROUTES = {"projector": "app._projector()", "upkeep": "app._upkeep()"}
 
 

@@ -340,15 +340,17 @@ def test_a_function_that_cannot_start_says_so(run: Callable[..., None]) -> None:
     run(scene, waits=True)
 
 
-def test_logs_are_json_when_the_function_is_configured_so(run: Callable[..., None]) -> None:
+def test_a_log_line_says_why_a_function_could_not_start(run: Callable[..., None]) -> None:
     async def scene(weir: Deployed) -> None:
-        process = await weir.start(WEIR_API_KEY="", AWS_LAMBDA_LOG_FORMAT="JSON")
+        process = await weir.start(WEIR_API_KEY="")
         await process.wait()
-        entries = [json.loads(line) for line in weir.emulator.log]
-        assert [(entry["level"], entry["logger"], entry["message"]) for entry in entries] == [
-            ("ERROR", "weir.runtime", "the function could not start")
-        ]
-        assert "WEIR_API_KEY: must be set" in entries[0]["stackTrace"][-1]
+        (entry,) = [json.loads(line) for line in weir.emulator.log]
+        assert (entry["level"], entry["service"], entry["message"]) == (
+            "ERROR",
+            "completion",
+            "the function could not start",
+        )
+        assert entry["exception"].endswith("SettingsInvalid: WEIR_API_KEY: must be set\n")
 
     run(scene, waits=True)
 

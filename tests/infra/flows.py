@@ -38,7 +38,9 @@ class World:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self.handlers: Mapping[str, Handler] = {name: lambda_handler(name, app.mount) for name, app in SERVING.items()}
+        self.handlers: Mapping[str, Handler] = {
+            name: lambda_handler(name, app.mount, name) for name, app in SERVING.items()
+        }
         self.aws = {service: boto3.client(service) for service in ("dynamodb", "s3", "sqs")}
 
     def ask(

@@ -10,6 +10,7 @@ from moto import mock_aws
 from tests.ledger import servers
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.ledger import aws
+from weir.ledger.counters import CounterStore
 from weir.ledger.ports import ConfigStore, KeyStore, ProjectionStore, RecordStore
 
 _names = count()
@@ -85,6 +86,12 @@ def configuration(engine: Engine) -> ConfigStore:
 @pytest.fixture
 def keys(engine: Engine) -> KeyStore:
     return engine.keys()
+
+
+@pytest.fixture
+def counters(engine: Engine) -> Iterator[CounterStore]:
+    with closing(engine.counters()) as store:
+        yield store
 
 
 @pytest.fixture

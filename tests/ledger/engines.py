@@ -11,9 +11,11 @@ from typing import Any, Protocol
 from botocore.exceptions import EndpointConnectionError
 
 from tests.infra import template
+from weir.ledger.counters import CounterStore
 from weir.ledger.dynamodb import DynamoDBRecordStore
 from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
 from weir.ledger.dynamodb_config import DynamoDBConfigStore
+from weir.ledger.dynamodb_counters import DynamoDBCounterStore
 from weir.ledger.dynamodb_keys import DynamoDBKeyStore
 from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
 from weir.ledger.files import FileBlobStore
@@ -23,6 +25,7 @@ from weir.ledger.s3 import S3BlobStore
 from weir.ledger.sqlite import SQLiteRecordStore
 from weir.ledger.sqlite_answers import SQLiteAnswerStore
 from weir.ledger.sqlite_config import SQLiteConfigStore
+from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.ledger.sqlite_keys import SQLiteKeyStore
 from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
@@ -53,6 +56,10 @@ class Engine(Protocol):
         """Another process' view of the cache."""
         ...
 
+    def counters(self) -> CounterStore:
+        """Another process' view of what limits are counted by."""
+        ...
+
     def refusing_records(self) -> AbstractContextManager[None]:
         """No record can be put, whatever else can."""
         ...
@@ -72,6 +79,7 @@ class SQLiteAndFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "ledger.db"
+        self._counted = folder / "limits.db"
 
     def open(self, *, indexes: frozenset[Index] = INDEXES) -> SQLiteRecordStore:
         return SQLiteRecordStore(self._path, indexes=indexes)
@@ -84,6 +92,9 @@ class SQLiteAndFiles:
 
     def keys(self) -> SQLiteKeyStore:
         return SQLiteKeyStore(self._path)
+
+    def counters(self) -> SQLiteCounterStore:
+        return SQLiteCounterStore(self._counted, now=lambda: NO_RECORD_IS_LATE)
 
     @contextmanager
     def answers(self) -> Iterator[AnswerStore]:
@@ -104,12 +115,14 @@ class SQLiteAndFiles:
     @contextmanager
     def broken(self) -> Iterator[None]:
         tables = ("records", "caller_ids", "configuration", "sequences", "api_keys", "projections", "answers")
-        there = [table for table in tables if self._has(table)]
-        for table in there:
-            self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach")
+        there = [(self._path, table) for table in tables if self._has(table)] + [(self._counted, "counters")]
+        with closing(self.counters()) as counters:
+            counters.read([])
+        for path, table in there:
+            self._run(f"ALTER TABLE {table} RENAME TO {table}_out_of_reach", path)
         yield
-        for table in there:
-            self._run(f"ALTER TABLE {table}_out_of_reach RENAME TO {table}")
+        for path, table in there:
+            self._run(f"ALTER TABLE {table}_out_of_reach RENAME TO {table}", path)
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -122,8 +135,8 @@ class SQLiteAndFiles:
         with closing(sqlite3.connect(self._path)) as connection:
             return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())
 
-    def _run(self, statement: str) -> None:
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+    def _run(self, statement: str, path: Path | None = None) -> None:
+        with closing(sqlite3.connect(path or self._path, isolation_level=None)) as connection:
             connection.execute(statement)
 
 
@@ -185,6 +198,9 @@ class DynamoDBAndS3:
 
     def answers(self) -> AbstractContextManager[AnswerStore]:
         return nullcontext(DynamoDBAnswerStore(self.wire, self.table))
+
+    def counters(self) -> DynamoDBCounterStore:
+        return DynamoDBCounterStore(self.wire, self.table)
 
     def refusing_records(self) -> AbstractContextManager[None]:
         return self._refusing(lambda operation, arguments: puts(operation, arguments, "r#"))

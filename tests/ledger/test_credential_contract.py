@@ -41,7 +41,7 @@ def test_references_are_read_as_they_were_set(engine: Engine, configuration: Con
 
 def test_they_are_no_part_of_what_holds_for_calls(configuration: ConfigStore) -> None:
     CredentialReferences(configuration).edit("main", lambda _: adding(reference("openai")))
-    assert Configurations(configuration).snapshot("main") == Snapshot(0, {}, (), ())
+    assert Configurations(configuration).snapshot("main") == Snapshot(version=0, config={}, trees=(), groups=())
 
 
 def test_of_many_edits_at_once_none_is_lost(configuration: ConfigStore) -> None:

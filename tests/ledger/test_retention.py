@@ -148,9 +148,9 @@ def test_blobs_and_the_archive_go_by_the_day(engine: Engine, records: RecordStor
         assert verify(archive, Seals(blobs), name).broken is not None
 
 
-def test_for_ever_nothing_is_looked_at(engine: Engine) -> None:
+def test_for_ever_nothing_is_looked_at_but_the_cache() -> None:
     nothing: Any = None
-    assert sweep(nothing, FOR_EVER, NOW) == Swept()
+    assert sweep(Ledger(nothing, nothing), FOR_EVER, NOW) == Swept()
 
 
 @pytest.mark.parametrize("payload", [b"small", b"x" * 1000], ids=["beside the record", "a blob"])

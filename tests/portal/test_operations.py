@@ -79,6 +79,12 @@ def test_together_they_are_all_operations_of_the_command_line(weir: Caller) -> N
         ("GET", "/api-keys/{}"),
         ("DELETE", "/api-keys/{}"),
         ("POST", "/api-keys/{}/rotate"),
+        ("GET", "/limits"),
+        ("POST", "/limits"),
+        ("GET", "/limits/{}"),
+        ("PUT", "/limits/{}"),
+        ("DELETE", "/limits/{}"),
+        ("GET", "/limits/{}/use"),
     }
     assert beside <= routes
     assert len(routes - beside) == 389 - 343

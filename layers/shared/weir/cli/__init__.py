@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from weir import __version__
-from weir.cli import analytics, archive, config, credentials, deadletters, keys, rebuild
+from weir.cli import analytics, archive, config, credentials, deadletters, keys, limits, rebuild
 from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -37,6 +37,7 @@ def main() -> int:
     keys.register(commands)
     credentials.register(commands)
     config.register(commands)
+    limits.register(commands)
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))

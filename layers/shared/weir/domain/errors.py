@@ -6,6 +6,7 @@
     |  |- FormatUnsupported      it is of a format that the route does not read
     |  `- ModelUnknown           no configured provider answers to that model name
     |- Unauthorized              no key, a wrong key, or a key without the scope
+    |- LimitExceeded             a limit or a budget of the workspace is used up
     |- NotFound                  no such record
     |- Conflict                  the same id with another content
     |- NotOffered                an operation of another vendor's API that Weir does not have
@@ -21,7 +22,7 @@
 * = `retryable`. Fallback and retries read that attribute and nothing else.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class WeirError(Exception):
@@ -74,6 +75,27 @@ class Unauthorized(WeirError):
     def __init__(self, message: str, *, forbidden: bool = False) -> None:
         super().__init__(message)
         self.forbidden = forbidden
+
+
+class LimitExceeded(WeirError):
+    """A limit stopped the call before its provider was asked. `of` says what is used up.
+
+    There is room again in `retry_after_s` seconds, at least 1; `for_now`, sooner: what is in the way is set aside for
+    calls that run.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        of: Literal["requests", "tokens", "spend"],
+        retry_after_s: int,
+        for_now: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.of = of
+        self.retry_after_s = retry_after_s
+        self.for_now = for_now
 
 
 class NotFound(WeirError):

@@ -10,6 +10,7 @@ from weir.domain.errors import (
     Conflict,
     FormatUnsupported,
     LedgerUnavailable,
+    LimitExceeded,
     ModelUnknown,
     NotFound,
     NotOffered,
@@ -43,10 +44,20 @@ def status_of(error: WeirError) -> int:
             return 403 if forbidden else 401
         case Conflict():
             return 409
+        case LimitExceeded():
+            return 429
         case NotOffered():
             return 501
         case LedgerUnavailable():
             return 503
+        case ProviderError():
+            return _gateway_status(error)
+        case _:
+            return 500
+
+
+def _gateway_status(error: ProviderError) -> int:
+    match error:
         case ProviderTimeout(status=408):
             return 408
         case ProviderTimeout():
@@ -55,10 +66,8 @@ def status_of(error: WeirError) -> int:
             return status
         case ProviderError(status=status) if status in (503, 529):
             return 503
-        case ProviderError():
-            return 502
         case _:
-            return 500
+            return 502
 
 
 _OPENAI_TYPES = {
@@ -75,6 +84,17 @@ _OPENAI_TYPES = {
 }
 
 
+_RATE_LIMIT, _QUOTA = "rate_limit_exceeded", "insufficient_quota"
+"""OpenAI's codes for what there is more of in a minute, and for what is paid for."""
+
+_SOON_S = 60
+"""What an OpenAI client waits for by itself; where it is longer, it is told not to try again."""
+
+
+def limit_code(error: LimitExceeded) -> str:
+    return _QUOTA if error.of == "spend" and not error.for_now else _RATE_LIMIT
+
+
 def openai_error(error: WeirError) -> dict[str, Any]:
     """The `error` object of OpenAI's API, with the provider's own words where there are any."""
     status = status_of(error)
@@ -83,6 +103,9 @@ def openai_error(error: WeirError) -> dict[str, Any]:
     code = error.code if isinstance(error, ProviderError | RequestInvalid) else None
     if isinstance(error, Unauthorized) and not error.forbidden:
         code = "invalid_api_key"
+    if isinstance(error, LimitExceeded):
+        code = limit_code(error)
+        kind = error.of if error.of != "spend" else _QUOTA if code == _QUOTA else None
     return {
         "message": str(error),
         "type": kind or _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error"),
@@ -116,6 +139,10 @@ def error_reply(error: WeirError, dialect: Dialect, headers: Mapping[str, str] =
         extra[REQUEST_ID] = error.record_id
     if isinstance(error, ProviderError) and error.retry_after is not None:
         extra["retry-after"] = error.retry_after
+    if isinstance(error, LimitExceeded):
+        extra["retry-after"] = str(error.retry_after_s)
+        if error.retry_after_s > _SOON_S:
+            extra["x-should-retry"] = "false"  # openai-python 3.52, _base_client.py
     if dialect == "maitai":
         keeps = (404, 429) if not isinstance(error, Unauthorized) else (401, 403)
         if 400 <= status < 500 and status not in keeps:

@@ -24,6 +24,9 @@ Engine keys (DynamoDB, `pk` and `sk`; SQLite has the same access patterns as pri
                                                                             where provider keys lie is in `credentials`
     an answer in the cache   pk = <workspace>#cache#<key>     sk = a        `content`, until `expires_at`; one GetItem
     all configuration        one Query on <workspace>#config
+    limits of a workspace    pk = <workspace>#config          sk = l#  `content`, JSON: all of them, one read
+    how much was used of     pk = <workspace>#used#<digest of whose>   sk = <measure>#<window>
+    one in a window                                           `used`, and `held`, how much of it is an estimate
     the newest version of it pk = <workspace>#config          sk = h        `content`: its number; one transaction with
                                                                             what is edited and with the version
     what an edit changed     pk = <workspace>#versions        sk = v#<number of the edit modulo 1,000>  `content`, JSON;
@@ -193,6 +196,14 @@ CREDENTIALS_KEY = "credentials"
 def answer_key(workspace: str, key: str) -> Key:
     """`key` is a digest: it needs no encoding."""
     return Key(f"{_quoted(workspace)}#cache#{key}", "a")
+
+
+LIMITS_KEY = "l#"
+
+
+def counter_key(workspace: str, subject: str, measure: str, window: str) -> Key:
+    """`subject` is a digest."""
+    return Key(f"{_quoted(workspace)}#used#{subject}", f"{measure}#{window}")
 
 
 def api_key(id: str) -> Key:

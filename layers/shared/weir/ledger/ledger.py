@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from weir.domain.annotation import Annotation
 from weir.domain.errors import LedgerUnavailable
+from weir.domain.figures import FIGURES
 from weir.domain.record import EXPIRED, Environment, Payload, Record
 from weir.domain.retention import FOR_EVER, Retention
 from weir.domain.totals import GroupField, Totals
@@ -96,10 +98,15 @@ class Ledger:
         return kept
 
     async def _keep_somewhere(self, record: Record, payload: Payload, claimed: bool) -> Kept:
+        figures = FIGURES.get()
+        begun = time.perf_counter() if figures is not None else 0.0
         try:
             return await self._keep(record, payload, claimed)
         except LedgerUnavailable as exc:
             return await self.put_aside(record, payload, exc)
+        finally:
+            if figures is not None:
+                figures.store_s = max(figures.store_s or 0.0, time.perf_counter() - begun)
 
     async def put_aside(self, record: Record, payload: Payload, refusal: LedgerUnavailable) -> Kept:
         """Until the record store takes it. Raises the refusal where there is no such place, or that refuses too."""
@@ -109,6 +116,8 @@ class Ledger:
             kept = await asyncio.to_thread(self.spill.put, record, payload)
         except LedgerUnavailable as exc:
             raise refusal from exc
+        if (figures := FIGURES.get()) is not None:
+            figures.spilled += 1
         logger.warning("record put aside", extra={"record_id": kept.id, "reason": str(refusal)})
         return kept
 

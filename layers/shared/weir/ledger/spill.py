@@ -3,7 +3,8 @@
     spill/<workspace>/records/<id>.json.gz       the record and its payload, as a line of the archive
     spill/<workspace>/callers/c=<caller's id>    the id that was put aside for a caller's id, first and conditionally
 
-A record is put aside once, like it is kept once: two attempts with the same caller's id are one.
+A record is put aside once, like it is kept once: two attempts with the same caller's id are one. What packs it is
+imported when it is first needed: a function's start does without.
 """
 
 import logging
@@ -13,7 +14,6 @@ from datetime import datetime
 
 from weir.domain.ids import instant_of, is_uuid7
 from weir.domain.record import Payload, Record
-from weir.ledger.archive_format import Broken, Call, from_line, pack_line, to_line, unpack_line
 from weir.ledger.keys import SPILL, spilled_caller_key, spilled_record_key
 from weir.ledger.ports import BlobStore, Kept
 
@@ -43,6 +43,8 @@ class Spill:
             if not self._blobs.put_new(claim, record.id.encode()):
                 id = (self._blobs.get(claim) or record.id.encode()).decode()
                 record = replace(record, id=id, created_at=instant_of(id))
+        from weir.ledger.archive_format import Call, pack_line, to_line
+
         content = pack_line(to_line(Call(record, payload)))
         return Kept(record.id, new=self._blobs.put_new(spilled_record_key(record.workspace, record.id), content))
 
@@ -64,6 +66,8 @@ class Spill:
 
         What is being deleted meanwhile is left out. What cannot be read is logged and stays where it is.
         """
+        from weir.ledger.archive_format import Broken
+
         for key in self._blobs.list(folder):
             try:
                 found = None if _id_of(key) is None else self._read(key)
@@ -82,6 +86,8 @@ class Spill:
                 self._blobs.delete(claim)
 
     def _read(self, key: str) -> tuple[Record, Payload] | None:
+        from weir.ledger.archive_format import Broken, Call, from_line, unpack_line
+
         content = self._blobs.get(key)
         if content is None:
             return None

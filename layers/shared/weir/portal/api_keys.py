@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from weir.domain.errors import Unauthorized
 from weir.http.api_keys import ApiKeyBody, RotationBody, checked_name, expiry, key_view
 from weir.http.app import read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
 from weir.http.intake import clean
+from weir.portal.endpoints import managed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import WORKSPACE, Runtime
 from weir.services.keys import MadeKey, NewKey
@@ -35,7 +35,7 @@ class ApiKeys:
         principal = self._admin(request)
         asked = validated(ApiKeyBody, await self._body(request, principal))
         new = NewKey(
-            workspace=tenant_of(principal, asked.tenant),
+            workspace=managed(principal, asked.tenant),
             name=checked_name(asked.name, "name"),
             scopes=frozenset(asked.scopes),
             environment=asked.environment,
@@ -45,7 +45,7 @@ class ApiKeys:
 
     async def list(self, request: Request) -> Response:
         principal = self._admin(request)
-        workspace = tenant_of(principal, request.query_params.get("tenant"))
+        workspace = managed(principal, request.query_params.get("tenant"))
         now = self._runtime.now()
         found = [key_view(key, now) for key in await asyncio.to_thread(self._keys.of, workspace)]
         return _json({"data": found, "pagination": {"total": len(found), "offset": 0, "limit": len(found)}})
@@ -103,15 +103,6 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         ("DELETE", one, keys.revoke, "Revoke an API key", None),
     ):
         route(app, method, [path], endpoint, dialect="portal", summary=summary, body=body)
-
-
-def tenant_of(principal: Principal, asked: str | None) -> str:
-    """The workspace that is meant. Raises Unauthorized when it is not the caller's to manage."""
-    if asked is None or asked == principal.workspace:
-        return principal.workspace
-    if principal.workspace != WORKSPACE:
-        raise Unauthorized("Only the operator's keys may manage those of another tenant.", forbidden=True)
-    return checked_name(asked, "tenant")
 
 
 def _reach(principal: Principal) -> str | None:

@@ -8,13 +8,12 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from weir.http.api_keys import checked_name
 from weir.http.app import route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
 from weir.http.credential_references import CredentialBody, checked_provider, reference_view
 from weir.http.intake import take
-from weir.portal.api_keys import tenant_of
+from weir.portal.endpoints import managed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import WORKSPACE, Runtime, open_credentials
 from weir.services.credentials import Editor
@@ -76,7 +75,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
 
 def _editor(principal: Principal, tenant: str | None) -> Editor:
     """Raises Unauthorized when the tenant is not the caller's to manage."""
-    workspace = tenant_of(principal, None if tenant is None else checked_name(tenant, "tenant"))
+    workspace = managed(principal, tenant)
     return Editor(workspace, operator=principal.workspace == WORKSPACE)
 
 

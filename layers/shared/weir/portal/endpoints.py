@@ -6,12 +6,14 @@ from typing import NamedTuple
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from weir.domain.errors import Unauthorized
 from weir.domain.versions import OPERATOR
+from weir.http.api_keys import checked_name
 from weir.http.app import Endpoint, Schema, route
 from weir.http.auth import Principal, Scope
 from weir.http.intake import Intake, take
 from weir.http.portal import only, optional_number
-from weir.runtime.bootstrap import Runtime
+from weir.runtime.bootstrap import WORKSPACE, Runtime
 from weir.services.configure import Editor
 
 BASE = "/api/v1"
@@ -56,3 +58,12 @@ def editor(request: Request, principal: Principal) -> Editor:
 def mount_all(app: FastAPI, operations: Sequence[Operation]) -> None:
     for method, path, endpoint, summary, body in operations:
         route(app, method, [BASE + path], endpoint, dialect="portal", summary=summary, body=body)
+
+
+def managed(principal: Principal, tenant: str | None) -> str:
+    """The workspace that is meant. Raises Unauthorized when it is not the caller's to manage."""
+    if tenant is None or tenant == principal.workspace:
+        return principal.workspace
+    if principal.workspace != WORKSPACE:
+        raise Unauthorized("Only the operator's keys may manage what is another tenant's.", forbidden=True)
+    return checked_name(tenant, "tenant")

@@ -1,6 +1,7 @@
 """The only HTTP client. Sends what a protocol rendered, hands over what arrives, keeps every byte of it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from weir.domain.errors import (
     provider_error_class,
 )
 from weir.domain.events import StreamEvent, holds_token
+from weir.domain.figures import FIGURES
 from weir.protocols import jsonbytes
 from weir.protocols.base import StreamDecoder, WireRequest
 from weir.protocols.embedding import WireReply
@@ -227,6 +229,8 @@ class ProviderClient:
     async def _send(self, request: httpx.Request, exchange: Exchange, provider: str) -> httpx.Response:
         """The answer from its first line on; whoever gets it closes it."""
         transport = self._local.get(provider, self._transport)
+        figures = FIGURES.get()
+        begun = time.perf_counter() if figures is not None else 0.0
         try:
             async with asyncio.timeout_at(DEADLINE.get()):
                 response = await transport.handle_async_request(request)
@@ -239,6 +243,9 @@ class ProviderClient:
             raise ProviderTimeout(f"{provider} did not answer in time.", provider=provider) from exc
         except httpx.HTTPError as exc:
             raise ProviderUnavailable(f"{provider} could not be reached.", provider=provider) from exc
+        finally:
+            if figures is not None:
+                figures.provider_s += time.perf_counter() - begun
         exchange.status = response.status_code
         return response
 

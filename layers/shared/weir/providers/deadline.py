@@ -1,12 +1,14 @@
 """Until when a provider may take part in the call that is served."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from weir.domain.errors import ProviderTimeout
+from weir.domain.figures import FIGURES, Figures
 from weir.domain.routing import NO_DEADLINES, Deadlines
 
 Item = TypeVar("Item")
@@ -16,11 +18,16 @@ DEADLINE: ContextVar[float | None] = ContextVar("DEADLINE", default=None)
 
 
 async def in_time(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """`pieces` for as long as the deadline allows. Raises TimeoutError."""
+    """`pieces` for as long as the deadline allows; waiting for them is the provider's time. Raises TimeoutError."""
     deadline, coming = DEADLINE.get(), aiter(pieces)
+    figures = FIGURES.get() or Figures()
     while True:
-        async with asyncio.timeout_at(deadline):
-            piece = await anext(coming, None)
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(coming, None)
+        finally:
+            figures.provider_s += time.perf_counter() - begun
         if piece is None:
             return
         yield piece

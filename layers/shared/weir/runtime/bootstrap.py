@@ -14,6 +14,7 @@ from weir.ledger import payloads
 from weir.ledger.configuration import Configurations
 from weir.ledger.files import FileBlobStore
 from weir.ledger.ledger import Ledger
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.numbering import Numbering
 from weir.ledger.ports import BlobStore, ConfigStore, KeyStore
 from weir.ledger.projections import Projections
@@ -22,16 +23,20 @@ from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
+from weir.services.limit_rules import LimitBook
 
 if TYPE_CHECKING:
     from weir.ledger.archive import Archive
+    from weir.ledger.counters import CounterStore
     from weir.providers.client import ProviderClient
+    from weir.services.attempt import Recorder
     from weir.services.cache import AnswerCache
     from weir.services.complete import Completions
     from weir.services.configure import Configure
     from weir.services.credentials import Credentials
     from weir.services.embed import Embedder
     from weir.services.lending import Lending
+    from weir.services.limits import Limits
     from weir.services.offered_models import OfferedModels
 
 WORKSPACE = "default"
@@ -53,6 +58,7 @@ class Runtime:
     ledger: Ledger
     configurations: Configurations
     defaults: Defaults
+    limits: LimitBook
     projections: Projections
     environ: Mapping[str, str]
     secrets: frozenset[str]
@@ -77,6 +83,7 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         ledger=ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
+        limits=LimitBook(LimitRules(configurations.store), now=now, clock=time.monotonic),
         projections=projections,
         environ=environ,
         secrets=environment_secrets(environ),
@@ -122,11 +129,11 @@ def open_configure(settings: Settings) -> "Configure":
     """By itself, as well."""
     from weir.services.configure import Configure
 
-    configurations = Configurations(_open_config_store(settings))
+    configurations = Configurations(open_config_store(settings))
     return Configure(configurations, Defaults(configurations, now=now, clock=time.monotonic), now=now)
 
 
-def _open_config_store(settings: Settings) -> ConfigStore:
+def open_config_store(settings: Settings) -> ConfigStore:
     if settings.engine == "dynamodb":
         if settings.table is None:
             raise SettingsInvalid("WEIR_TABLE: must be set when WEIR_ENGINE is dynamodb")
@@ -144,7 +151,7 @@ def open_credentials(settings: Settings, configurations: Configurations | None =
     from weir.ledger.credentials import CredentialReferences
     from weir.services.credentials import Credentials
 
-    store = _open_config_store(settings) if configurations is None else configurations.store
+    store = open_config_store(settings) if configurations is None else configurations.store
     return Credentials(CredentialReferences(store), settings.credentials, now=now)
 
 
@@ -246,33 +253,50 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     """The services that call providers, with one client; only the functions that need them import them."""
     from weir.providers.models import ModelList
     from weir.providers.registry import Registry
-    from weir.services.attempt import Recorder
     from weir.services.complete import Completions
     from weir.services.embed import Embedder
 
     registry = Registry.from_environ(runtime.environ)
-    recorder = Recorder(
-        runtime.ledger,
-        runtime.secrets,
-        now=runtime.now,
-        new_id=runtime.new_id,
-        clock=time.perf_counter,
-    )
+    recorder = _recorder(runtime)
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
     return completing, Embedder(registry, client, recorder)
 
 
+def _recorder(runtime: Runtime) -> "Recorder":
+    from weir.services.attempt import Recorder
+
+    return Recorder(runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter)
+
+
 def answer_cache(runtime: Runtime) -> "AnswerCache":
     """For who gets a call that may be answered from it."""
-    from weir.services.attempt import Recorder
     from weir.services.cache import AnswerCache
 
-    recorder = Recorder(
-        runtime.ledger, runtime.secrets, now=runtime.now, new_id=runtime.new_id, clock=time.perf_counter
-    )
-    return AnswerCache(runtime.ledger, recorder, runtime.secrets)
+    return AnswerCache(runtime.ledger, _recorder(runtime), runtime.secrets)
+
+
+def limits_in_force(runtime: Runtime) -> "Limits":
+    """For who calls providers."""
+    from weir.services.limits import Limits
+
+    return Limits(runtime.limits, open_counters(runtime), _recorder(runtime), now=runtime.now, clock=time.monotonic)
+
+
+def open_counters(runtime: Runtime) -> "CounterStore":
+    """Of the engine that the ledger is on."""
+    settings, ledger = runtime.settings, runtime.ledger
+    if settings.engine == "dynamodb":
+        from weir.ledger.dynamodb import DynamoDBRecordStore
+        from weir.ledger.dynamodb_counters import DynamoDBCounterStore
+
+        if not isinstance(ledger.records, DynamoDBRecordStore) or settings.table is None:
+            raise SettingsInvalid("WEIR_ENGINE: the ledger is on another engine")
+        return DynamoDBCounterStore(ledger.records.client, settings.table)
+    from weir.ledger.sqlite_counters import SQLiteCounterStore
+
+    return SQLiteCounterStore(settings.data_dir / "limits.sqlite", now=runtime.now)
 
 
 def offered_models(runtime: Runtime) -> "OfferedModels":
@@ -292,9 +316,14 @@ def open_client(settings: Settings) -> "ProviderClient":
     from weir.providers.catalog import DEMO
     from weir.providers.client import ProviderClient
     from weir.providers.demo import DemoTransport
+    from weir.providers.trust import trusted
 
     limits = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=20)
-    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(limits=limits, retries=1)  # of connecting only
+    transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+        verify=trusted(),
+        limits=limits,
+        retries=1,  # of connecting only
+    )
     local: dict[str, httpx.AsyncBaseTransport] = {DEMO.name: DemoTransport()}
     if settings.transport == "aiohttp":
         from weir.runtime.aiohttp_transport import open_transport

@@ -4,6 +4,7 @@ What Lambda starts imports this module before any other but the standard library
 """
 
 import gc
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,28 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from weir.runtime.bootstrap import Runtime
+    from weir.runtime.observe import Observer
 
-if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+_IN_LAMBDA = "AWS_LAMBDA_RUNTIME_API" in os.environ
+
+
+def _import_fastapi_unbuilt() -> None:
+    """FastAPI makes validators for all of OpenAPI when it is imported, a tenth of the time that takes; who asks for
+    the document of the routes is the first to need them, and has them made then.
+    """
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        importlib.import_module("fastapi")
+    finally:
+        del BaseModel.model_config["defer_build"]
+
+
+if _IN_LAMBDA:
     # Until a function is ready nothing becomes garbage; looking for some took a sixth of its start (measured).
     gc.disable()
+    _import_fastapi_unbuilt()
 
 
 _MARGIN_S = 3.0, 30.0
@@ -32,13 +51,25 @@ def usable_s(left_s: float) -> float:
 class Handler:
     """Called with an event it answers whole; what streams takes the application itself."""
 
-    def __init__(self, title: str, mount: "Callable[[FastAPI, Runtime], None]") -> None:
+    def __init__(self, title: str, mount: "Callable[[FastAPI, Runtime], None]", service: str) -> None:
+        """`service` is what logs and metrics call the function."""
         self._title, self._mount = title, mount
+        self.service = service
         self._adapter: Callable[[Any, Any], Any] | None = None
+        self._observer: Observer | None = None
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> Any:
-        """`context` as Lambda gives it; None where nothing ends the process."""
+        """`context` as Lambda gives it; None elsewhere."""
         adapter = self.adapter()
+        if self._observer is None or context is None:
+            return self._timed(adapter, event, context)
+        with self._observer.invocation(context.aws_request_id) as observed:
+            answer = self._timed(adapter, event, context)
+            observed.status = answer["statusCode"]
+        return answer
+
+    def _timed(self, adapter: Callable[[Any, Any], Any], event: Mapping[str, Any], context: Any) -> Any:
+        """What `adapter` answers; a provider may take part in it until shortly before Lambda ends the process."""
         if context is None:
             return adapter(event, context)
         import asyncio
@@ -74,16 +105,20 @@ class Handler:
             # One loop for the life of the container: the connections to providers belong to it.
             asyncio.set_event_loop(asyncio.new_event_loop())
             text_mime_types = [*DEFAULT_TEXT_MIME_TYPES, "application/x-ndjson"]
+            if _IN_LAMBDA:
+                from weir.runtime.observe import Observer
+
+                self._observer = Observer(os.environ, self.service)
             self._adapter = Mangum(self.asgi(), lifespan="off", text_mime_types=text_mime_types)
         return self._adapter
 
 
-def lambda_handler(title: str, mount: "Callable[[FastAPI, Runtime], None]") -> Handler:
+def lambda_handler(title: str, mount: "Callable[[FastAPI, Runtime], None]", service: str) -> Handler:
     """Built in Lambda's init phase, which has the most CPU; elsewhere at the first call: importing does nothing.
 
     Where a wrapper has put something else in the place of Lambda's runtime, that builds what it needs.
     """
-    handler = Handler(title, mount)
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ and "AWS_LAMBDA_EXEC_WRAPPER" not in os.environ:
+    handler = Handler(title, mount, service)
+    if _IN_LAMBDA and "AWS_LAMBDA_EXEC_WRAPPER" not in os.environ:
         handler.adapter()
     return handler

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from weir.ledger.sqs import SQSDeadLetters
 
 _HOURS_A_RUN = 48
+_REPORTED_H = 24
 _LOCAL_HOURS_A_RUN = 6
 """Few: in `weir dev` the check is in the process that serves."""
 
@@ -42,6 +43,10 @@ class Projection:
         """Every workspace. Raises LedgerUnavailable, and Broken when the archive is."""
         for workspace in self.projections.workspaces():
             self.completeness.run(workspace, self.projector, self.feed)
+
+    def missing(self) -> int:
+        """What the checks of the last day miss, of every workspace. Raises LedgerUnavailable."""
+        return sum(self.completeness.missing(workspace, _REPORTED_H) for workspace in self.projections.workspaces())
 
     def redrive(self, limit: int) -> Redriven:
         """Raises LedgerUnavailable."""

@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Receive
 
 from weir.http.streaming import BROKEN_OFF, PATIENCE
 from weir.providers.deadline import DEADLINE
-from weir.runtime.lambda_logs import Entries, write_entries
+from weir.providers.trust import begin_reading
+from weir.runtime.observe import Observer
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
 
 logger = logging.getLogger("weir.runtime")
@@ -78,6 +79,11 @@ class Answer:
         self._reply: StreamedReply | None = None
         self._fault: BaseException | None = Unanswered("the application left its answer open")
 
+    @property
+    def status(self) -> int | None:
+        """None where nothing was answered."""
+        return None if self._reply is None or self._metadata is None else self._metadata["statusCode"]
+
     async def send(self, message: MutableMapping[str, Any]) -> None:
         match message["type"]:
             case "http.response.body":
@@ -105,8 +111,10 @@ class Answer:
             await self._reply.break_off(fault)
 
 
-async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: Context) -> None:
-    """Answer one event. The stream is closed only when the application has returned: its record is durable then."""
+async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: Context) -> int | None:
+    """Answer one event; the status that was answered. The stream is closed only when the application has returned: its
+    record is durable then.
+    """
     answer = Answer(api, invocation)
     fault = None
     token = DEADLINE.set(asyncio.get_running_loop().time() + usable_s(invocation.deadline_ms / 1000 - time.time()))
@@ -125,6 +133,7 @@ async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: 
         await answer.end(fault)
     except (OSError, RuntimeApiError) as exc:
         logger.error("answer not taken", extra={"reason": str(exc)})
+    return answer.status if fault is None else None
 
 
 def _receiving(body: bytes) -> Receive:
@@ -159,28 +168,31 @@ def _metadata(start: Mapping[str, Any]) -> dict[str, Any]:
 
 async def start(environ: Mapping[str, str]) -> None:
     """Build the application in the init phase, which has the most CPU, then answer for as long as Lambda asks."""
-    entries = write_entries(environ)
+    begin_reading()
+    observer = Observer(environ, environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
     api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"])
     try:
-        app = _application(environ["_HANDLER"])
+        handler = _handler(environ["_HANDLER"])
+        observer.called(handler.service)
+        app = handler.asgi()
     except Exception as exc:
         logger.exception("the function could not start")
         await api.fail_init(Fault.of(exc))
         sys.exit(1)
     if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         await _across_the_snapshot(api)
-    await _loop(app, api, entries, environ)
+    await _loop(app, api, observer, environ)
 
 
-async def _loop(app: ASGIApp, api: RuntimeApi, entries: Entries, environ: Mapping[str, str]) -> None:
+async def _loop(app: ASGIApp, api: RuntimeApi, observer: Observer, environ: Mapping[str, str]) -> None:
     while True:
         invocation = await api.next_invocation()
-        entries.request_id = invocation.id
         if invocation.trace_id is not None:
             os.environ[_TRACE] = invocation.trace_id
         else:
             os.environ.pop(_TRACE, None)
-        await serve(app, api, invocation, Context.of(invocation, environ))
+        with observer.invocation(invocation.id) as observed:
+            observed.status = await serve(app, api, invocation, Context.of(invocation, environ))
 
 
 async def _across_the_snapshot(api: RuntimeApi) -> None:
@@ -207,11 +219,11 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
         sys.exit(65)
 
 
-def _application(handler: str) -> ASGIApp:
+def _handler(handler: str) -> Handler:
     """`handler` is `module.name` of a lambda_handler."""
     module, _, name = handler.rpartition(".")
     found: Handler = getattr(importlib.import_module(module.replace("/", ".")), name)
-    return found.asgi()
+    return found
 
 
 if __name__ == "__main__":

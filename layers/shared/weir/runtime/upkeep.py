@@ -50,6 +50,10 @@ class Upkeep:
         except LedgerUnavailable:
             logger.exception("what has expired could not be deleted")
 
+    def waiting(self) -> int:
+        """Records that are put aside still. Raises LedgerUnavailable."""
+        return 0 if self._ledger.spill is None else self._ledger.spill.backlog().count
+
     async def run_for_ever(self) -> None:
         while True:
             await self.run(EVERY_S)

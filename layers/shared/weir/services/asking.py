@@ -159,6 +159,7 @@ async def _ask(
         workspace=principal.workspace,
         environment=principal.environment,
         request=kept,
+        key=principal.key,
         secrets=secrets,
         provider_keys=keys,
         headers=_headers(params, where),

@@ -12,7 +12,8 @@ from weir.domain.caching import CacheTerms
 from weir.domain.chat import ChatCall
 from weir.domain.completion import NOTHING, FinishReason, Usage
 from weir.domain.embedding import EmbeddingCall
-from weir.domain.errors import LedgerUnavailable, ProviderError
+from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError
+from weir.domain.figures import FIGURES
 from weir.domain.record import (
     AttemptOutcome,
     Environment,
@@ -34,6 +35,7 @@ from weir.services.tries import Try, added, known_cost
 
 if TYPE_CHECKING:
     from weir.prices.table import Cost
+    from weir.services.limits import Admission
 
 logger = logging.getLogger("weir.complete")
 
@@ -54,10 +56,10 @@ Place = TypeVar("Place", Target, EmbeddingTarget)
 class Ask(Generic[Call]):
     """One caller's wish: the call, whose it is, and what of it is to be kept.
 
-    `model` is the name as the caller wrote it. `request` is the body to keep, scrubbed. `provider_keys` are the keys
-    the caller brought, by provider name; `secrets` everything that must not be kept, these included. `headers` go to
-    the provider. `withheld`: the answer is not to be kept, and of `request` only what is no words. `routing` is None
-    for what is one request to one model.
+    `model` is the name as the caller wrote it, `key` the id of the caller's key. `request` is the body to keep,
+    scrubbed. `provider_keys` are the keys the caller brought, by provider name; `secrets` everything that must not be
+    kept, these included. `headers` go to the provider. `withheld`: the answer is not to be kept, and of `request` only
+    what is no words. `routing` is None for what is one request to one model.
     """
 
     call: Call
@@ -65,6 +67,7 @@ class Ask(Generic[Call]):
     workspace: str
     environment: Environment
     request: bytes
+    key: str | None = None
     secrets: frozenset[str] = frozenset()
     provider_keys: Mapping[str, str] = NOTHING
     headers: Mapping[str, str] = NOTHING
@@ -101,7 +104,8 @@ class Attempt(Generic[Call]):
 
     `claimed`: its caller's id stands for it already; before, that stood for the record `replaces`, if for any. `tries`
     are the requests that a routed call took, `answering` the one whose answer is the call's, and `overtaken` are done
-    when the others have ended. `cached_from`: the id of the call whose answer it gets.
+    when the others have ended. `cached_from`: the id of the call whose answer it gets. `admission`: what the limits
+    that hold for it say, if any do. `notices` are told to the caller, and recorded.
     """
 
     id: str
@@ -120,6 +124,8 @@ class Attempt(Generic[Call]):
     fallback_reason: str | None = None
     caching: Caching | None = None
     cached_from: str | None = None
+    admission: "Admission | None" = None
+    notices: tuple[str, ...] = ()
 
     def aim(self, resolve: Callable[[str, Mapping[str, str]], Place]) -> Place:
         """Where the call goes, by the registry's `resolve`; noted here. Raises what that raises."""
@@ -170,6 +176,11 @@ class Attempt(Generic[Call]):
     def left_out(self) -> tuple[str, ...]:
         """What the caller allowed to be dropped and was, as it is told; known once the provider has been asked."""
         return tuple(f"{name} was left out: {self.provider} cannot take it" for name in self.exchange.dropped)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that the caller is told beside the answer."""
+        return self.notices + self.left_out
 
     def computed_cost(self, usage: Usage, answered: str | None, service_tier: str | None) -> "Cost | None":
         return cost_of_answer(self.provider, answered, self.ask.call.model, usage, self.accepted_at, service_tier)
@@ -230,6 +241,8 @@ class Recorder:
     ) -> ProviderError:
         """The error as the caller may see it: providers like to repeat the key that they refused."""
         await attempt.end("failed", self.elapsed_ms(attempt), exc)
+        if (figures := FIGURES.get()) is not None and (exc.retryable or isinstance(exc, ProviderAuthFailed)):
+            figures.provider_errors += 1
         shown = self._without_secrets(exc, attempt.ask)
         failure = Failure(type(exc).__name__, str(shown)[:_FAILURE_LENGTH], shown.code, exc.status)
         record = _record(attempt, partial, outcome=outcome, failure=failure, status=status_of(exc))
@@ -242,8 +255,31 @@ class Recorder:
         record = _record(attempt, partial, outcome="caller_gone", failure=failure, status=CALLER_GONE)
         await self._put(attempt, record, partial.body if partial is not None else None)
 
+    async def keep_refusal(self, attempt: Attempt[Call], error: LimitExceeded, code: str) -> bool:
+        """Of a call that a limit stopped, without its body: it costs the same however much was sent."""
+        attempt.latency_ms = self.elapsed_ms(attempt)
+        attempt.ask = replace(attempt.ask, request=b"{}")
+        failure = Failure(type(error).__name__, str(error), code)
+        return await self._put(
+            attempt, _record(attempt, None, outcome="error", failure=failure, status=status_of(error)), None
+        )
+
     async def _put(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
+        """As `_store`; what limits have set aside for the call is settled meanwhile."""
+        admission = attempt.admission
+        if admission is None:
+            return await self._store(attempt, record, response)
+        asyncio.get_running_loop().call_soon(admission.settle, record)  # when the ledger is being waited for
+        try:
+            return await self._store(attempt, record, response)
+        finally:
+            admission.settle(record)
+            await admission.settled()
+
+    async def _store(self, attempt: Attempt[Call], record: Record, response: bytes | None) -> bool:
         """False when the ledger refused: an answer that is paid for is delivered all the same, the loss is logged."""
+        if (figures := FIGURES.get()) is not None:
+            figures.first_token_ms = record.first_token_ms
         secrets = self._secrets | attempt.ask.secrets
         withheld = attempt.ask.withheld
         response, reply = (None, None) if withheld else (response, attempt.exchange.reply)
@@ -259,6 +295,8 @@ class Recorder:
                 await self._keep_beside(attempt, record, payload)
         except LedgerUnavailable:
             logger.exception("record not stored", extra={"record_id": record.id, "provider": record.provider})
+            if figures is not None:
+                figures.unstored += 1
             return False
         return True
 
@@ -333,7 +371,7 @@ def _record(
         metadata=ask.metadata,
         fallback_reason=attempt.fallback_reason,
         attempts=attempt.attempts(answered),
-        warnings=ask.warnings + attempt.left_out,
+        warnings=ask.warnings + attempt.told,
         cached_from=attempt.cached_from,
     )
     return replace(record, **ask.labels) if ask.labels else record

@@ -1,8 +1,9 @@
 """The exact cache: a call that asks what another has asked gets its answer, without a provider, where both allow it.
 
-A key is a digest of the question: the call with its defaults filled in, the environment, the headers for the provider
-and the keys that the caller brought, so that nobody gets an answer that another's key has paid for. What changes no
-answer is left out: whose the call is and what for, and whether it is streamed. The workspace is in the partition.
+A key is a digest of the question: the call with its defaults filled in, the models that share it, the environment, the
+headers for the provider and the keys that the caller brought, so that nobody gets an answer that another's key has paid
+for. What changes no answer is left out: whose the call is and what for, and whether it is streamed. The workspace is in
+the partition.
 """
 
 import base64
@@ -102,7 +103,12 @@ class _Caching:
         self._secrets = secrets
 
     async def keep(self, record: Record, body: bytes) -> Record:
-        """Not what ended for a reason that only its provider knows: the body says "stop" then, the record none."""
+        """Not what ended for a reason that only its provider knows: the body says "stop" then, the record none.
+
+        Nor what another model answered in place of the one that was asked: once that works again, it is to be asked.
+        """
+        if record.fallback_reason is not None:
+            return record
         if record.finish_reason is None or not _may_be_given_again(jsonbytes.loads(body), self._terms):
             return record
         content = _render(record, body)
@@ -140,6 +146,7 @@ def key_of(ask: Ask[ChatCall], terms: CacheTerms) -> str:
         "headers": sorted((name.lower(), value) for name, value in ask.headers.items()),
         "keys": sorted(ask.provider_keys.items()),
         "customer": [ask.customer_identifier] if terms.by_customer else None,
+        "shares": None if ask.routing is None else _plain(ask.routing.shares),
     }
     digest = hashlib.blake2b(jsonbytes.dumps(asked), digest_size=24, person=b"weir cache 1")
     return base64.urlsafe_b64encode(digest.digest()).decode()

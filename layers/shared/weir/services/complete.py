@@ -189,7 +189,7 @@ def _answered(attempt: Attempt[ChatCall], completion: Completion) -> Answered:
         model=call.model,
         legacy=call.legacy_functions,
         summary=call.reasoning is not None and call.reasoning.summary,
-        warnings=attempt.left_out,
+        warnings=attempt.told,
     )
     choice = completion.choices[0] if completion.choices else None
     return Answered(

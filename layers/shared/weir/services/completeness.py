@@ -75,6 +75,13 @@ class Completeness:
             if hour in checks and (checks[hour].applications or not checks[hour].settled)
         ]
 
+    def missing(self, workspace: str, hours_back: int) -> int:
+        """Of the hours that have been checked: calls accepted and not stored, and records stored and not archived."""
+        first, last = (_text(self._now() - timedelta(hours=back)) for back in (hours_back, 0))
+        found = self._kept(workspace, first, last)
+        checks = [found[hour] for hour in sorted(found) if hour >= first]
+        return sum(gap.missing for gap in gaps(checks)) + sum(len(check.not_archived) for check in checks)
+
     def run(self, workspace: str, projector: Projector, feed: Finds) -> None:
         """Check the hours that have ended, project what was missed, and settle those that are whole."""
         settlement = CheckedSettlement(self._store)

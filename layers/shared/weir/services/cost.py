@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,15 @@ def cost_of_answer(
         if model and (cost := cost_of(provider, model, usage, at, service_tier)) is not None:
             return cost
     return None
+
+
+def estimated_cost(model: str, prompt: int, completion: int, at: datetime) -> Decimal | None:
+    """What a call of the name that a caller gives would cost with so many tokens; None where no price is known."""
+    place = _place(model)
+    if place is None:
+        return None
+    cost = cost_of_answer(place[0], None, place[1], Usage(prompt, completion), at)
+    return None if cost is None else cost.dollars
 
 
 def reckoned(record: Record, *, at: datetime) -> Record:

@@ -1,0 +1,297 @@
+"""Limits in force: before a provider is asked, what the call is taken to need is set aside; at its end, settled."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from weir.domain.errors import LedgerUnavailable, LimitExceeded
+from weir.domain.limit import (
+    OPERATOR,
+    Caller,
+    Limit,
+    Standing,
+    Subject,
+    amount,
+    estimate,
+    is_spend,
+    kind_of,
+    minute_of,
+    units,
+    used_by,
+    window_of,
+)
+from weir.domain.record import Record
+from weir.http.errors import limit_code
+from weir.ledger.counters import Counter, CounterStore, Settlement, Take, Tally, counter_of
+from weir.services.attempt import Ask, Attempt, Call, Recorder
+from weir.services.cost import estimated_cost
+from weir.services.limit_lines import Lines, Place
+from weir.services.limit_rules import LimitBook
+
+logger = logging.getLogger("weir.limits")
+
+NOT_ENFORCED = "the limits could not be enforced: the ledger refused, and the call was made without them"
+
+OUT_OF_REACH_S = 1.0
+"""For so long nobody asks a ledger that has refused: an outage costs calls their limits, not their time."""
+
+FULL_FOR_S = 1.0
+"""For so long a counter that is full is not asked again: a flood of refused calls costs a write a second."""
+
+LONGEST_WAIT_S = 10.0
+"""For calls of this process to settle, where only what is set aside for calls is in the way."""
+
+RECORDED_A_MINUTE = 60
+"""Refusals by one counter that a process puts on record; the others are counted."""
+
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A limit that holds for a call, and what the call takes of it."""
+
+    limit: Limit
+    take: Take
+    ends: datetime
+
+    def standing(self, tally: Tally, at: datetime) -> Standing:
+        return Standing(self.limit, tally.used, max(0.0, (self.ends - at).total_seconds()))
+
+
+@dataclass(slots=True)
+class Admission:
+    """What the limits say of a call. `refusal`: it may not be made, nothing is set aside for it, `counter` is full."""
+
+    standings: tuple[Standing, ...]
+    shares: tuple[Share, ...] = ()
+    limits: "Limits | None" = None
+    refusal: LimitExceeded | None = None
+    counter: Counter | None = None
+    _settling: "asyncio.Task[None] | None" = None
+
+    def settle(self, record: Record | None) -> None:
+        """With what the call came to; None if it was not made. The first time counts. Raises nothing."""
+        shares, self.shares = self.shares, ()
+        if shares and self.limits is not None:
+            self._settling = self.limits.settle(shares, record)
+
+    async def settled(self) -> None:
+        """Returns when nothing is under way any more."""
+        if self._settling is not None:
+            await self._settling
+
+
+class _Refusals(NamedTuple):
+    minute: datetime
+    recorded: int
+    left_out: int
+
+
+class Limits:
+    """Used from one event loop. `now` gives UTC instants, `clock` seconds for measuring.
+
+    A ledger that refuses stops no call: it is made without limits, and its record says so.
+    """
+
+    def __init__(
+        self,
+        book: LimitBook,
+        counters: CounterStore,
+        recorder: Recorder,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+    ) -> None:
+        self._book = book
+        self._counters = counters
+        self._recorder = recorder
+        self._now, self._clock = now, clock
+        self._out_of_reach_until = -math.inf
+        self._full: dict[Counter, tuple[float, Tally]] = {}
+        self._refusals: dict[Counter, _Refusals] = {}
+        self._lines = Lines()
+
+    async def admit(self, attempt: Attempt[Call]) -> Admission | None:
+        """What is set aside for the call, noted in the attempt; None if no limit holds for it."""
+        ask = attempt.ask
+        try:
+            rules = await self._book.rules(ask.workspace)
+            if not rules:
+                return None
+            holding = rules.of(Caller(ask.key or OPERATOR, ask.customer_identifier, ask.application, ask.intent))
+            if not holding:
+                return None
+            if self._clock() < self._out_of_reach_until:
+                attempt.notices += (NOT_ENFORCED,)
+                return None
+            admission = await self._admission(ask, holding, attempt.accepted_at)
+        except LedgerUnavailable:
+            logger.exception("limits not enforced", extra={"record_id": attempt.id})
+            self._out_of_reach_until = self._clock() + OUT_OF_REACH_S
+            attempt.notices += (NOT_ENFORCED,)
+            return None
+        attempt.admission = admission
+        attempt.notices += tuple(_warnings(admission.standings))
+        return admission
+
+    async def keep_refusal(self, attempt: Attempt[Call], admission: Admission) -> bool:
+        """Whether it is on record. Of a flood of refusals only so many a minute are."""
+        error = admission.refusal
+        if error is None or admission.counter is None:
+            return False
+        counter = admission.counter._replace(window="", expires=0)
+        minute = minute_of(attempt.accepted_at)
+        seen = self._refusals.get(counter, _Refusals(minute, 0, 0))
+        recorded = seen.recorded if seen.minute == minute else 0
+        if recorded >= RECORDED_A_MINUTE:
+            self._refusals[counter] = _Refusals(minute, recorded, seen.left_out + 1)
+            return False
+        if seen.left_out:
+            attempt.notices += (f"{seen.left_out} refusals before this one are not on record",)
+        _make_room(self._refusals)
+        self._refusals[counter] = _Refusals(minute, recorded + 1, 0)
+        return await self._recorder.keep_refusal(attempt, error, limit_code(error))
+
+    def settle(self, shares: Sequence[Share], record: Record | None) -> "asyncio.Task[None] | None":
+        """What is still under way, if anything is. What cannot be settled counts as it was set aside."""
+        settlements = [_settlement(share, record) for share in shares]
+        try:
+            if not self._counters.settle_now(settlements):
+                return asyncio.create_task(self._settle(settlements, record))
+        except LedgerUnavailable:
+            _log_unsettled(record)
+        self._lines.leave([settlement.counter for settlement in settlements], settled=True)
+        return None
+
+    async def _settle(self, settlements: Sequence[Settlement], record: Record | None) -> None:
+        try:
+            await asyncio.to_thread(self._counters.settle, settlements)
+        except LedgerUnavailable:
+            _log_unsettled(record)
+        finally:
+            self._lines.leave([settlement.counter for settlement in settlements], settled=True)
+
+    async def _admission(self, ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> Admission:
+        needs = _needs(ask, holding, at)
+        place = Place(self._lines)
+        until = self._clock() + LONGEST_WAIT_S
+        try:
+            while True:
+                minute = minute_of(at)
+                shares = [_share(ask, *each, need, minute) for each, need in zip(holding, needs, strict=True)]
+                if (full := self._known_to_be_full(shares, at)) is not None:
+                    return full
+                admission, may_free = await self._try(shares, place, at)
+                if admission.refusal is None or admission.counter is None or not may_free:
+                    return admission
+                if not await place.wait(admission.counter, until - self._clock()):
+                    return admission
+                at = self._now()
+        finally:
+            place.quit()
+
+    async def _try(self, shares: Sequence[Share], place: Place, at: datetime) -> tuple[Admission, bool]:
+        """And whether what refuses may be free again before its window ends."""
+        held = [share for share in shares if share.take.held]
+        counters = [share.take.counter for share in held]
+        self._lines.enter(counters)
+        place.look(counters)
+        try:
+            takes = [share.take for share in shares]
+            taken = self._counters.take_now(takes)
+            if taken is None:
+                taken = await asyncio.to_thread(self._counters.take, takes)
+        except BaseException:
+            self._lines.leave(counters, settled=False)
+            raise
+        standings = tuple(share.standing(tally, at) for share, tally in zip(shares, taken.tallies, strict=False))
+        if not taken.refused:
+            return Admission(standings, tuple(held), self), False
+        refusing, tally = shares[len(standings) - 1], taken.tallies[-1]
+        self._lines.leave(counters, settled=False)
+        may_free = refusing.take.held and tally.settled < (refusing.take.most or 0)
+        if not may_free:
+            _make_room(self._full)
+            self._full[refusing.take.counter] = (self._clock() + FULL_FOR_S, tally)
+        return _refused(refusing, standings, soon=may_free), may_free
+
+    def _known_to_be_full(self, shares: Sequence[Share], at: datetime) -> Admission | None:
+        for share in shares if self._full else ():
+            until, tally = self._full.get(share.take.counter, (-math.inf, Tally()))
+            if share.take.most is not None and tally.settled >= share.take.most and self._clock() < until:
+                return _refused(share, (share.standing(tally, at),), soon=False)
+        return None
+
+
+def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> list[int]:
+    """What the call is taken to need of each, in what it counts."""
+    kinds = {kind_of(limit.measure) for limit, _ in holding}
+    tokens = None if kinds == {"requests"} else estimate(ask.call)
+    cost = None
+    if tokens is not None and "spend" in kinds:
+        cost = estimated_cost(ask.model, tokens.prompt, tokens.completion, at)
+    needs = {
+        "requests": 1,
+        "tokens": 0 if tokens is None else tokens.total,
+        "spend": 0 if cost is None else units("spend_per_day", cost),
+    }
+    return [needs[kind_of(limit.measure)] for limit, _ in holding]
+
+
+def _share(ask: Ask[Call], limit: Limit, subject: Subject, need: int, minute: datetime) -> Share:
+    window = window_of(limit.measure, minute)
+    counter = counter_of(ask.workspace, subject, limit.measure, *window)
+    return Share(limit, Take(counter, need, limit.measure != "requests_per_minute", limit.units), window.ends)
+
+
+def _refused(share: Share, standings: tuple[Standing, ...], *, soon: bool) -> Admission:
+    """`soon`: what is in the way is only set aside."""
+    limit, standing = share.limit, standings[-1]
+    retry_after_s = 1 if soon else max(1, math.ceil(standing.resets_in_s))
+    what, period = limit.measure.split("_per_")
+    most = _shown(limit, limit.units or 0)
+    used = _shown(limit, standing.used)
+    why = (
+        "of which a part is set aside for calls that are being made"
+        if soon
+        else f"and the {period} ends at {share.ends:%Y-%m-%dT%H:%M:%SZ}"
+    )
+    message = f"The limit of {what} per {period} for this {limit.subject.per} is reached: {used} of {most} used, {why}."
+    error = LimitExceeded(message, of=kind_of(limit.measure), retry_after_s=retry_after_s, for_now=soon)
+    return Admission(standings, refusal=error, counter=share.take.counter)
+
+
+def _settlement(share: Share, record: Record | None) -> Settlement:
+    """A call that failed has used what its provider said, or nothing. Of one that was cut off the estimate holds where
+    nobody said: its provider asks for what it had made."""
+    take = share.take
+    used = 0 if record is None else used_by(share.limit.measure, record)
+    if used is None:
+        used = 0 if record is not None and record.outcome == "error" else take.amount
+    return Settlement(take.counter, used - take.amount, -take.amount)
+
+
+def _log_unsettled(record: Record | None) -> None:
+    logger.exception("use not settled", extra={"record_id": None if record is None else record.id})
+
+
+def _warnings(standings: Sequence[Standing]) -> Iterator[str]:
+    for standing in standings:
+        limit, warns_from = standing.limit, standing.limit.warning_units
+        if warns_from is not None and standing.used >= warns_from:
+            used, level = _shown(limit, standing.used), _shown(limit, warns_from)
+            yield f"{limit.measure} of this {limit.subject.per}: {used} used, at or above the warning level {level}"
+
+
+def _shown(limit: Limit, units: int) -> str:
+    return f"{amount(limit.measure, units).normalize():f}" + (" USD" if is_spend(limit.measure) else "")
+
+
+def _make_room(remembered: dict[Counter, Any]) -> None:
+    if len(remembered) >= _REMEMBERED:
+        remembered.clear()

@@ -1,0 +1,272 @@
+"""What every engine does with the counters of limits."""
+
+import random
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
+from weir.domain.errors import LedgerUnavailable
+from weir.domain.limit import Subject
+from weir.ledger.counters import Counter, CounterStore, Settlement, Take, Taken, Tally, counter_of
+from weir.ledger.sqlite_counters import SQLiteCounterStore
+
+ENDS = datetime(2126, 3, 1, 12, 1, tzinfo=UTC)
+"""Ahead of every engine's own clock: none of them is to be swept away meanwhile."""
+
+BEGUN = ENDS - timedelta(minutes=1)
+REQUESTS = counter_of("main", Subject("key", "0k3j9x2m4p7q"), "requests_per_minute", "212603011200", ENDS)
+TOKENS = REQUESTS._replace(measure="tokens_per_minute")
+SPEND = REQUESTS._replace(measure="spend_per_month", window="212603")
+
+
+def request(most: int | None = None, counter: Counter = REQUESTS) -> Take:
+    return Take(counter, 1, most=most)
+
+
+def tokens(amount: int, most: int | None = None, counter: Counter = TOKENS) -> Take:
+    return Take(counter, amount, held=True, most=most)
+
+
+def test_what_is_taken_adds_up(counters: CounterStore) -> None:
+    assert counters.read([REQUESTS, TOKENS]) == (Tally(), Tally())
+    assert counters.take([request(), tokens(10)]) == Taken((Tally(1), Tally(10, 10)))
+    assert counters.take([tokens(5), request()]) == Taken((Tally(15, 15), Tally(2)))
+    assert counters.read([TOKENS, REQUESTS, SPEND]) == (Tally(15, 15), Tally(2), Tally())
+
+
+def test_another_process_sees_it_at_once(engine: Engine, counters: CounterStore) -> None:
+    counters.take([request()])
+    with closing(engine.counters()) as other:
+        assert other.take([request()]) == Taken((Tally(2),))
+    assert counters.read([REQUESTS]) == (Tally(2),)
+
+
+def test_a_counter_refuses_from_its_limit_on(counters: CounterStore) -> None:
+    taken = [counters.take([request(most=3)]) for _ in range(5)]
+    assert taken == [Taken((Tally(used),)) for used in (1, 2, 3)] + [Taken((Tally(3),), refused=True)] * 2
+    assert counters.take([request(most=4)]) == Taken((Tally(4),))
+
+
+def test_the_last_take_may_be_larger_than_what_is_left(counters: CounterStore) -> None:
+    assert not counters.take([tokens(99, most=100)]).refused
+    assert counters.take([tokens(50, most=100)]) == Taken((Tally(149, 149),))
+    assert counters.take([tokens(1, most=100)]) == Taken((Tally(149, 149),), refused=True)
+
+
+def test_a_limit_of_nothing_admits_nothing(counters: CounterStore) -> None:
+    assert counters.take([request(most=0)]) == Taken((Tally(),), refused=True)
+    assert counters.read([REQUESTS]) == (Tally(),)
+
+
+def test_what_is_settled_makes_room(counters: CounterStore) -> None:
+    counters.take([tokens(100, most=100)])
+    counters.settle([Settlement(TOKENS, -70, -100)])
+    assert counters.take([tokens(70, most=100)]) == Taken((Tally(100, 70),))
+    counters.settle([Settlement(TOKENS, 25, -70)])
+    assert counters.read([TOKENS]) == (Tally(125),)
+    assert counters.take([tokens(1, most=100)]) == Taken((Tally(125),), refused=True)
+
+
+def test_all_is_taken_or_nothing(counters: CounterStore) -> None:
+    counters.take([request(), tokens(10)])
+    refused = counters.take([request(most=5), tokens(3, most=10), Take(SPEND, 7, held=True)])
+    assert refused == Taken((Tally(1), Tally(10, 10)), refused=True)
+    assert counters.read([REQUESTS, TOKENS, SPEND]) == (Tally(1), Tally(10, 10), Tally())
+
+
+def test_counters_are_apart(counters: CounterStore) -> None:
+    subject = Subject("intent", "CHAT", "shop")
+    subjects = [
+        subject,
+        Subject("customer", "CHAT", "shop"),
+        Subject("intent", "shop", "CHAT"),
+        Subject("intent", "CHAT"),
+        Subject("intent", "b', 'c", "a"),
+        Subject("intent", "c", "a', 'b"),
+        Subject("customer", "\N{SNOWMAN}\0" * 300),
+    ]
+    others = [counter_of("main", named, "requests_per_minute", "212603011200", ENDS) for named in subjects]
+    others += [
+        counter_of("main#used", subject, "requests_per_minute", "212603011200", ENDS),
+        counter_of("größe/%23", subject, "requests_per_minute", "212603011200", ENDS),
+        counter_of("main", subject, "requests_per_minute", "212603011201", ENDS),
+        counter_of("main", subject, "tokens_per_minute", "212603011200", ENDS),
+    ]
+    for amount, counter in enumerate(others, start=1):
+        counters.take([Take(counter, amount)])
+    assert counters.read(others) == tuple(Tally(amount) for amount in range(1, len(others) + 1))
+
+
+def test_spend_is_counted_to_the_trillionth(counters: CounterStore) -> None:
+    million = 10**6 * 10**12
+    assert counters.take([Take(SPEND, million, held=True)]) == Taken((Tally(million, million),))
+    counters.settle([Settlement(SPEND, 1, -million)])
+    assert counters.take([Take(SPEND, 1, most=million)]) == Taken((Tally(million + 1),), refused=True)
+
+
+def test_of_200_at_once_50_get_in(engine: Engine) -> None:
+    stores = [engine.counters() for _ in range(4)]
+    with ThreadPoolExecutor(16) as threads:
+        taken = list(threads.map(lambda at: stores[at % 4].take([request(most=50), tokens(1)]), range(200)))
+    assert sum(not each.refused for each in taken) == 50
+    assert stores[0].read([REQUESTS, TOKENS]) == (Tally(50), Tally(50, 50))
+    for store in stores:
+        store.close()
+
+
+def test_what_cannot_be_counted_is_said(engine: Engine, counters: CounterStore) -> None:
+    counters.take([request()])
+    with engine.broken():
+        for asked in (
+            lambda: counters.take([request()]),
+            lambda: counters.settle([Settlement(REQUESTS, 1)]),
+            lambda: counters.read([REQUESTS]),
+        ):
+            with pytest.raises(LedgerUnavailable):
+                asked()
+    assert counters.take([request()]) == Taken((Tally(2),))
+
+
+def test_what_is_over_is_swept_away(tmp_path: Path) -> None:
+    clock = [BEGUN]
+    with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: clock[0])) as counters:
+        begun = int(BEGUN.timestamp())
+        old, new = REQUESTS._replace(expires=begun + 100), TOKENS._replace(expires=begun + 1000)
+        counters.take([request(counter=old), request(counter=new)])
+        clock[0] += timedelta(seconds=101)
+        for _ in range(1_000):
+            counters.take_now([request(counter=new)])
+        assert counters.take_now([request(counter=new)]) is None
+        counters.take([request(counter=new)])
+        assert counters.read([old, new]) == (Tally(), Tally(1_002))
+
+
+def test_what_can_be_done_now_is_what_would_be_done(tmp_path: Path) -> None:
+    with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: BEGUN)) as counters:
+        assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
+        counters.take([request(), tokens(10)])
+        assert counters.take_now([request(most=2), tokens(5, most=11)]) == Taken((Tally(2), Tally(15, 15)))
+        refused = Taken((Tally(2), Tally(15, 15)), refused=True)
+        assert counters.take_now([request(), tokens(5, most=11)]) == counters.take([request(), tokens(5, most=11)])
+        assert counters.take_now([request(), tokens(5, most=11)]) == refused
+        assert counters.settle_now([Settlement(TOKENS, -5, -10)])
+        assert counters.read([REQUESTS, TOKENS]) == (Tally(2), Tally(10, 5))
+
+
+def test_nobody_waits_for_another_process_on_the_event_loop(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        counters.take([request()])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
+            other.execute("ROLLBACK")
+        assert counters.take_now([request()]) == Taken((Tally(2),))
+
+
+def test_nothing_is_made_before_something_is_counted(tmp_path: Path) -> None:
+    SQLiteCounterStore(tmp_path / "counted", now=lambda: BEGUN).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_item_expires_and_names_nobody(dynamodb: DynamoDBAndS3) -> None:
+    dynamodb.counters().take(
+        [request(counter=counter_of("main", Subject("customer", "ann"), "spend_per_day", "x", ENDS))]
+    )
+    (_, arguments) = dynamodb.wire.calls[-1]
+    assert arguments["ExpressionAttributeValues"][":expires"] == {"N": str(int(ENDS.timestamp()) + 24 * 3600)}
+    assert "ann" not in str(arguments)
+
+
+def test_a_take_is_one_write_and_no_read(dynamodb: DynamoDBAndS3) -> None:
+    counters = dynamodb.counters()
+    dynamodb.wire.calls.clear()
+    counters.take([request(most=1), tokens(5, most=9)])
+    counters.take([request(most=1), tokens(5, most=9)])
+    counters.settle([Settlement(TOKENS, -1, -5)])
+    assert [operation for operation, _ in dynamodb.wire.calls] == ["update_item"] * 4
+
+
+def test_what_was_taken_before_the_engine_refused_is_given_back(dynamodb: DynamoDBAndS3) -> None:
+    counters = dynamodb.counters()
+    dynamodb.wire.refuses = lambda _, arguments: "tokens" in str(arguments)
+    with pytest.raises(LedgerUnavailable):
+        counters.take([request(), tokens(5)])
+    assert counters.read([REQUESTS]) == (Tally(),)
+
+
+@dataclass
+class Model:
+    """Calls that come, end and fail in any order, and what they came to."""
+
+    counters: CounterStore
+    counter: Counter
+    most: int
+    running: list[tuple[int, int]] = field(default_factory=list)
+    used: int = 0
+
+    def begin(self, estimate: int, actual: int) -> None:
+        if not self.counters.take([Take(self.counter, estimate, held=True, most=self.most)]).refused:
+            self.running.append((estimate, actual))
+
+    def end(self, at: int, *, failed: bool) -> None:
+        if self.running:
+            estimate, actual = self.running.pop(at % len(self.running))
+            used = 0 if failed else actual
+            self.counters.settle([Settlement(self.counter, used - estimate, -estimate)])
+            self.used += used
+
+
+_numbers = count()
+_calls = st.integers(0, 40).flatmap(lambda estimate: st.tuples(st.just(estimate), st.integers(0, estimate)))
+_ends = st.tuples(st.integers(0, 50), st.booleans())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    most=st.integers(0, 100),
+    steps=st.lists(st.one_of(_calls.map(lambda c: ("begin", *c)), _ends.map(lambda e: ("end", *e))), max_size=60),
+)
+def test_no_order_of_calls_uses_more_than_the_limit_and_one_call(
+    sqlite: SQLiteAndFiles, most: int, steps: list[tuple[str, int, int]]
+) -> None:
+    """As long as none uses more than it was taken to; by what it uses more, the sum may be over, too."""
+    with closing(sqlite.counters()) as counters:
+        model = Model(counters, TOKENS._replace(window=f"w{next(_numbers)}"), most)
+        largest = 0
+        for step, first, second in steps:
+            if step == "begin":
+                largest = max(largest, first)
+                model.begin(first, second)
+            else:
+                model.end(first, failed=bool(second))
+            held = sum(estimate for estimate, _ in model.running)
+            assert counters.read([model.counter]) == (Tally(model.used + held, held),)
+            assert model.used + held <= max(0, most - 1) + largest
+
+
+def test_nor_do_many_threads(engine: Engine) -> None:
+    most, largest = 300, 40
+    chance = random.Random(7)
+    calls = [(estimate := chance.randint(1, largest), chance.randint(0, estimate)) for _ in range(120)]
+    with closing(engine.counters()) as counters, ThreadPoolExecutor(8) as threads:
+
+        def call(each: tuple[int, int]) -> int:
+            estimate, actual = each
+            if counters.take([tokens(estimate, most=most)]).refused:
+                return 0
+            counters.settle([Settlement(TOKENS, actual - estimate, -estimate)])
+            return actual
+
+        used = sum(threads.map(call, calls))
+        assert counters.read([TOKENS]) == (Tally(used),)
+    assert most - largest < used < most + largest
