@@ -34,7 +34,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request, header names in lower case. `cut_off` is set when the client is seen to hang up during a hold."""
+    """One request, header names in lower case. `cut_off` is set when the client is seen to hang up, during a hold or by
+    what can no longer be sent."""
 
     method: str
     path: str
@@ -200,7 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         received = Received(self.command, self.path, headers, body)
-        reply = self.server.upstream.reply_to(received)
+        try:
+            self._send(self.server.upstream.reply_to(received), received)
+        except ConnectionError:
+            received.cut_off.set()
+            self.close_connection = True
+
+    def _send(self, reply: Reply, received: Received) -> None:
         if not self._held(reply, 0, received):
             return
         self._send_head(reply)

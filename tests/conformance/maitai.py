@@ -82,6 +82,15 @@ def server_side_only_stream_with_usage() -> None:
 
 
 @check
+def fallbacks_and_why() -> None:
+    client, fallback = Maitai(server_side_only=True), {"model": "gpt-either", "strategy": "reactive", "timeout": 0}
+    whole = create(client, "fallback", model="gpt-status-503", fallback_config=fallback)
+    assert (whole.choices[0].message.content, whole.fallback_reason) == ("whole answer", "unavailable")
+    chunks = list(create(client, "fallback", model="gpt-status-503", fallback_config=fallback, stream=True))
+    assert (text(chunks), {chunk.fallback_reason for chunk in chunks}) == ("streamed answer", {"unavailable"})
+
+
+@check
 def plain_client_whole_and_stream() -> None:
     client = Maitai()
     assert create(client, "s4").choices[0].message.content == "whole answer"

@@ -4,13 +4,18 @@ import base64
 import itertools
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
+from functions.completion import app as completion
 from tests.functions.conftest import Served
-from tests.upstream import SSE_TYPE, Reply, completion_reply, error_reply, events, stream_reply
+from tests.runtime import Caller, fixed_runtime
+from tests.upstream import SSE_TYPE, Reply, Upstream, completion_reply, error_reply, events, stream_reply
+from weir.http.streaming import PATIENCE
 
 OPENAI, MAITAI = "/v1/chat/completions", "/chat/completions/serialized"
 ROUTES = (OPENAI, MAITAI)
@@ -75,6 +80,8 @@ def test_the_answer_and_its_log_say_who_answered_and_why(served: Served, busy: s
         },
     ]
     assert "warnings" not in log
+    shown = served.http.get(f"/api/v1/requests/{log['id']}").json()["data"]
+    assert (shown["fallback_reason"], shown["model"]) == ("throttled", "groq/well")
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -184,21 +191,21 @@ def test_a_deadline_is_a_504_that_names_it(served: Served, route: str, stream: b
     hold = threading.Event()
     served.upstream.replies["hangs"] = Reply(events("late"), headers=SSE_TYPE, hold=hold, hold_at=-1)
 
-    answer = ask(served, route, "openai/hangs", stream=stream, first_token_timeout=0.2)
+    answer = ask(served, route, "openai/hangs", stream=stream, first_token_timeout=0.4)
 
     assert served.upstream.received[-1].cut_off.wait(10)
     assert answer.status_code == 504
     if route == OPENAI:
         assert answer.json() == {
             "error": {
-                "message": "openai gave no first token within 0.2 s.",
+                "message": "openai gave no first token within 0.4 s.",
                 "type": "timeout_error",
                 "param": None,
                 "code": "first_token_timeout",
             }
         }
     else:
-        assert answer.text == "openai gave no first token within 0.2 s."
+        assert answer.text == "openai gave no first token within 0.4 s."
     log = served.log(answer.headers["x-weir-request-id"])
     assert (log["status_code"], log["error_code"]) == (504, "first_token_timeout")
 
@@ -208,12 +215,12 @@ def test_a_deadline_amid_a_stream_ends_it_as_any_failure_does(served: Served, ro
     hold = threading.Event()
     served.upstream.replies["stalls"] = Reply(events("heard", "unheard"), headers=SSE_TYPE, hold=hold, hold_at=2)
 
-    answer = ask(served, route, "openai/stalls", stream=True, between_tokens_timeout=0.2)
+    answer = ask(served, route, "openai/stalls", stream=True, between_tokens_timeout=0.4)
 
     assert served.upstream.received[-1].cut_off.wait(10)
     assert answer.status_code == 200
     assert (
-        "openai fell silent for 0.2 s before its answer was complete."
+        "openai fell silent for 0.4 s before its answer was complete."
         in answer.text.splitlines()[-1 if route == MAITAI else -2]
     )
     assert "[DONE]" not in answer.text
@@ -236,3 +243,32 @@ def test_logs_are_found_by_the_reason(served: Served, busy: str) -> None:
     found = served.http.post("/api/request-logs/list/", json={"filters": filters}).json()["results"]
     assert [row["id"] for row in found] == [answer.headers["x-weir-request-id"]]
     assert found[0]["fallback_reason"] == "throttled"
+
+
+class Impatient:
+    """An application behind something that gives silent answers up after a moment."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app({**scope, "extensions": {PATIENCE: {"seconds": 0.05}}}, receive, send)
+
+
+def test_a_stream_that_had_to_begin_before_its_answer_names_the_reason_in_its_chunks(tmp_path: Path) -> None:
+    with Upstream({"busy": BUSY}, keep_alive=False) as upstream:
+        hold = threading.Event()
+        upstream.replies["well"] = Reply(events("well"), headers=SSE_TYPE, hold=hold, hold_at=0)
+        keys = {f"{name}_API_KEY": f"canary-{name.lower()}-key" for name in ("OPENAI", "GROQ")}
+        urls = {f"{name}_BASE_URL": upstream.url for name in ("OPENAI", "GROQ")}
+        caller = Caller.of(fixed_runtime(tmp_path, keys | urls), [completion.mount])
+        release = threading.Timer(0.5, hold.set)
+        release.start()
+        body = body_for(MAITAI, "openai/busy", stream=True, **FALLBACK)
+        impatient: Any = Impatient(caller.app)
+        answer = Caller(impatient).post(MAITAI, json=body)
+        release.join()
+
+    assert told(answer) == (None, None)
+    chunks = [json.loads(line)["chat_completion_chunk"] for line in answer.text.splitlines()]
+    assert {chunk["fallback_reason"] for chunk in chunks} == {"throttled"}

@@ -40,6 +40,7 @@ FULL = a_record(
     failure=Failure("reported", "It broke at 50%.", "overloaded", 529),
     finish_reason="length",
     application="app",
+    fallback_reason="throttled",
     intent="ANSWER",
     reference_id="ref",
     user_id="user",

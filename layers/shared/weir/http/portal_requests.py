@@ -88,6 +88,7 @@ def request_view(record: Record, place: Place) -> dict[str, Any]:
             "status_code": record.status_code,
             "error": (failure.message or failure.kind) if failure is not None else None,
             "finish_reason": record.finish_reason or record.raw_finish_reason,
+            "fallback_reason": record.fallback_reason,
             "usage": _usage(record.claimed_usage),
             "cost": float(record.cost) if record.cost is not None else None,
             "first_token_time": record.first_token_ms,

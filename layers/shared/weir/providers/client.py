@@ -188,7 +188,8 @@ class ProviderClient:
             return await self._send(request, exchange, target.provider.name)
         if connect_s := patience.deadlines.connect_s:
             request.extensions["timeout"] = {**self._timeout, "connect": connect_s}
-        limit = patience.for_an_answer
+        if (limit := patience.for_an_answer) is None:
+            return await self._send(request, exchange, target.provider.name)
         try:
             async with asyncio.timeout_at(limit):
                 return await self._send(request, exchange, target.provider.name)

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from weir.domain.errors import ProviderTimeout
 from weir.domain.figures import FIGURES, Figures
@@ -53,23 +53,23 @@ class Patience:
         self, items: AsyncIterable[Item], provider: str, is_token: Callable[[Item], bool]
     ) -> AsyncIterator[Item]:
         """`items` for as long as there is patience. Raises ProviderTimeout."""
-        coming, begun = aiter(items), False
-        loop, between_s = asyncio.get_running_loop(), self.deadlines.between_tokens_s
-        silent_at: float | None = None
-        while True:
-            limit = earliest(silent_at, self.until) if begun else self.for_an_answer
-            try:
-                async with asyncio.timeout_at(limit):
-                    item = await anext(coming, None)
-            except TimeoutError as exc:
-                raise self.run_out(limit, provider, begun=begun) from exc
-            if item is None:
-                return
-            yield item
-            if is_token(item):
-                begun = True
-            if begun and between_s:
-                silent_at = loop.time() + between_s
+        coming, begun, silent_at = aiter(items), False, None
+        alarm, between_s = _Alarm(), self.deadlines.between_tokens_s
+        limit: float | None
+        try:
+            while True:
+                limit = earliest(silent_at, self.until) if begun else self.for_an_answer
+                item = await alarm.wait(coming, limit)
+                if item is None:
+                    return
+                yield item
+                begun = begun or is_token(item)
+                if begun and between_s:
+                    silent_at = alarm.loop.time() + between_s
+        except _RunOut as exc:
+            raise self.run_out(limit, provider, begun=begun) from exc
+        finally:
+            alarm.stop()
 
     def run_out(self, limit: float | None, provider: str, *, begun: bool = False) -> ProviderTimeout:
         """The error that says which deadline ended at `limit`."""
@@ -83,6 +83,61 @@ class Patience:
             seconds, code = self.deadlines.first_token_s, "first_token_timeout"
             message = f"{provider} gave no first token within {_plain(seconds)} s."
         return ProviderTimeout(message, provider=provider, code=code)
+
+
+class _RunOut(Exception):
+    """No TimeoutError: the connection, and DEADLINE, raise these."""
+
+
+class _Alarm:
+    """`asyncio.timeout_at` for many waits in turn, with one timer: setting one for each takes longer than their chunks.
+
+    The waits may be those of several tasks, one after the other.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit = 0.0
+        self._waiting: asyncio.Task[Any] | None = None
+        self._rang = False
+
+    async def wait(self, coming: AsyncIterator[Item], limit: float | None) -> Item | None:
+        """The next item, None after the last. Raises _RunOut at `limit`."""
+        task = asyncio.current_task(self.loop)
+        if limit is None or task is None:
+            return await anext(coming, None)
+        self._limit = limit
+        if self._timer is None or limit < self._timer.when():
+            self._set(limit)
+        cancelled, self._waiting = task.cancelling(), task
+        try:
+            return await anext(coming, None)
+        except asyncio.CancelledError:
+            if self._rang and task.uncancel() <= cancelled:
+                raise _RunOut from None
+            raise
+        finally:
+            self._waiting = None
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set(self, limit: float) -> None:
+        self.stop()
+        self._timer = self.loop.call_at(limit, self._ring)
+
+    def _ring(self) -> None:
+        """Where an item came in time the limit has moved on, and so does the timer."""
+        self._timer = None
+        if self._waiting is None:
+            return
+        if self.loop.time() < self._limit:
+            self._set(self._limit)
+        else:
+            self._rang = True
+            self._waiting.cancel()  # what it waits for is in `wait`, so it is there that this arrives
 
 
 def earliest(*instants: float | None) -> float | None:

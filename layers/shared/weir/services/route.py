@@ -17,12 +17,11 @@ from weir.domain.errors import (
     MalformedReply,
     ProviderError,
     ProviderTimeout,
-    ProviderUnavailable,
     RequestInvalid,
     WeirError,
 )
 from weir.domain.events import Collector, StreamEvent, holds_token
-from weir.domain.routing import Deadlines, Routing, pause_s, planned
+from weir.domain.routing import NO_DEADLINES, Deadlines, Routing, pause_s, planned
 from weir.providers.client import ProviderClient
 from weir.providers.deadline import DEADLINE, Patience, earliest
 from weir.providers.registry import Registry, Target
@@ -73,7 +72,7 @@ class Router:
     async def complete(self, attempt: Attempt[ChatCall], routing: Routing) -> Completion:
         """A whole answer. Raises as the first model's request did when there is none; `attempt` then is that one's."""
 
-        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience) -> Completion:
+        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience | None) -> Completion:
             found = await self.client.complete(target, call, tried.exchange, attempt.ask.headers, patience)
             tried.heard(found.model, found.usage, found.service_tier)
             return found
@@ -86,7 +85,7 @@ class Router:
     async def open(self, attempt: Attempt[ChatCall], routing: Routing) -> Opened:
         """As `complete`, for a stream: it has begun with its first token, and from there on nothing else is tried."""
 
-        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience) -> Opened:
+        async def ask(tried: Try, target: Target, call: ChatCall, patience: Patience | None) -> Opened:
             name, collector, first = target.provider.name, Collector(), list[StreamEvent]()
             async with AsyncExitStack() as connection:
                 stream = self.client.stream(target, call, tried.exchange, attempt.ask.headers, patience)
@@ -133,12 +132,12 @@ class _Run(Generic[Result]):
         router: Router,
         attempt: Attempt[ChatCall],
         routing: Routing,
-        ask: Callable[[Try, Target, ChatCall, Patience], Awaitable[Result]],
+        ask: Callable[[Try, Target, ChatCall, Patience | None], Awaitable[Result]],
         drop: Callable[[Result], Awaitable[None]],
     ) -> None:
         """`ask` makes one request and fills its Try, `drop` ends a result that nobody wants."""
         self._router, self._attempt = router, attempt
-        self._ask: Callable[[Try, Target, ChatCall, Patience], Awaitable[Result]] = ask
+        self._ask: Callable[[Try, Target, ChatCall, Patience | None], Awaitable[Result]] = ask
         self._drop: Callable[[Result], Awaitable[None]] = drop
         self._loop = asyncio.get_running_loop()
         self._deadlines = routing.deadlines.over(router.defaults)
@@ -158,6 +157,8 @@ class _Run(Generic[Result]):
         is nothing that the caller of the first did: the next one is asked, and the caller never sees that error.
         """
         rounds = self._plan.rounds
+        if isinstance(self._targets[self._first], WeirError):
+            rounds = ((self._first,),)
         try:
             for at, models in enumerate(rounds):
                 if not (admitted := [model for model in models if self._admits(model)]):
@@ -201,7 +202,7 @@ class _Run(Generic[Result]):
             while pending and won is None:
                 _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 over = (task for task in racing if task.done())
-                won = next((task for task in over if not task.cancelled() and task.exception() is None), None)
+                won = next((task for task in over if _is_settled(task)), None)
             return won.result() if won is not None else None
         finally:
             self._attempt.overtaken = [self._router.let_go(task, self._overtaken) for task in racing if task is not won]
@@ -251,8 +252,11 @@ class _Run(Generic[Result]):
         self._tries.append(tried)
         return tried
 
-    def _patience(self, wait_s: float | None, expires: float | None) -> Patience:
+    def _patience(self, wait_s: float | None, expires: float | None) -> Patience | None:
+        """None where nothing bounds the request: what is not watched costs nothing."""
         deadlines, first_token_at = self._deadlines, None
+        if expires is None and deadlines == NO_DEADLINES:
+            return None
         if deadlines.first_token_s:
             first_token_at = self._loop.time() + deadlines.first_token_s
         if expires is not None and (first_token_at is None or expires < first_token_at):
@@ -278,9 +282,11 @@ class _Run(Generic[Result]):
 
     def _lost(self) -> WeirError:
         """The error of the call: that of its first model, or what ended the time for all of them."""
-        tried = self._tries[-1] if self._is_over() else self._last_of_first()
+        failed = [(tried, tried.error) for tried in self._tries if tried.error is not None]
+        own = [(tried, error) for tried, error in failed if tried.model == self._first]
+        tried, error = failed[-1] if self._is_over() else (own or failed)[-1]
         self._attempt.stand_for(tried)
-        return tried.error or ProviderUnavailable(f"{tried.model} gave no answer.", provider=tried.model)
+        return error
 
     def _last_of_first(self) -> Try:
         return next(tried for tried in reversed(self._tries) if tried.model == self._first)
@@ -315,6 +321,14 @@ class _Run(Generic[Result]):
         warnings = tuple(f"no fallback to {model!r}: {found}" for model, found in unusable if model != self._first)
         if warnings:
             self._attempt.ask = replace(self._attempt.ask, warnings=self._attempt.ask.warnings + warnings)
+
+
+def _is_settled(task: asyncio.Task[Any]) -> bool:
+    """Whether the task has a result. Raises what no try expects."""
+    if task.cancelled() or isinstance(task.exception(), ProviderError | RequestInvalid):
+        return False
+    task.result()
+    return True
 
 
 def retry_after_s(said: str | None, now: datetime) -> float | None:
