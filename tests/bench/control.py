@@ -37,11 +37,15 @@ def _nothing(_: httpx.Client) -> None:
 
 
 def _defaults(weir: httpx.Client) -> None:
-    application = _made(weir, "applications", {"application_name": _APPLICATION, "application_ref_name": _APPLICATION})
-    path = f"applications/{application['id']}"
-    intent = _made(weir, f"{path}/intents", {"action_type": _INTENT})
-    _put(weir, f"{path}/config", {"temperature": 0.2, "max_tokens": 256})
-    _put(weir, f"{path}/intents/{intent['id']}/config", {"top_p": 0.9})
+    application = _application(weir)
+    intent = _made(weir, f"{application}/intents", {"action_type": _INTENT})
+    _put(weir, f"{application}/config", {"temperature": 0.2, "max_tokens": 256})
+    _put(weir, f"{application}/intents/{intent['id']}/config", {"top_p": 0.9})
+
+
+def _application(weir: httpx.Client) -> str:
+    made = _made(weir, "applications", {"application_name": _APPLICATION, "application_ref_name": _APPLICATION})
+    return f"applications/{made['id']}"
 
 
 def _limits(weir: httpx.Client) -> None:
@@ -59,8 +63,19 @@ def _one_limit(weir: httpx.Client) -> None:
     _made(weir, "limits", {"per": "key", "measure": "requests_per_minute", "limit": 10**9})
 
 
+def _fallback(weir: httpx.Client) -> None:
+    """Which takes the call through the router, its deadlines and its circuit breaker."""
+    application = _application(weir)
+    _put(weir, f"{application}/config", {"fallback_config": {"model": "openai/gpt-4o", "strategy": "reactive"}})
+
+
 def _all(weir: httpx.Client) -> None:
     _defaults(weir)
+    _limits(weir)
+
+
+def _everything(weir: httpx.Client) -> None:
+    _fallback(weir)
     _limits(weir)
 
 
@@ -70,6 +85,8 @@ WAYS: Mapping[str, Setup] = {
     "four limits": _limits,
     "defaults": _defaults,
     "defaults and four limits": _all,
+    "fallback": _fallback,
+    "fallback and four limits": _everything,
 }
 
 

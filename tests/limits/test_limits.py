@@ -25,6 +25,7 @@ from weir.ledger.ledger import Ledger
 from weir.ledger.limit_rules import LimitRules
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.settings import Settings
+from weir.services import limits as limits_module
 from weir.services.limit_rules import LimitBook
 from weir.services.limits import NOT_ENFORCED, RECORDED_A_MINUTE
 
@@ -145,6 +146,12 @@ def open_world(tmp_path: Path) -> Iterator[Open]:
         yield open
         for runtime in opened:
             runtime.ledger.close()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine fifty calls one after the other may take longer than anybody would wait."""
+    monkeypatch.setattr(limits_module, "LONGEST_WAIT_S", 120.0)
 
 
 @pytest.fixture

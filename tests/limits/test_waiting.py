@@ -135,7 +135,7 @@ Scenario = Callable[[World], Awaitable[None]]
 
 def run(world: World, scenario: Scenario) -> None:
     async def ran() -> None:
-        async with asyncio.timeout(0.8 * LONGEST_WAIT_S):  # who waits is woken, and does not wake by itself
+        async with asyncio.timeout(0.5 * LONGEST_WAIT_S):  # who waits is woken, and does not wake by itself
             await scenario(world)
 
     asyncio.run(ran())

@@ -129,6 +129,7 @@ class SQLiteCounterStore:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         weakref.finalize(self, connection.close)
+        connection.execute("PRAGMA page_size=1024")  # each commit writes whole pages, and changes a row or two
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # it would wait for the disk in the middle of a call

@@ -42,7 +42,7 @@ OUT_OF_REACH_S = 1.0
 FULL_FOR_S = 1.0
 """For so long a counter that is full is not asked again: a flood of refused calls costs a write a second."""
 
-LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 10.0
 """For calls of this process to settle, where only what is set aside for calls is in the way."""
 
 RECORDED_A_MINUTE = 60
