@@ -64,7 +64,7 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         environment.delenv("AWS_PROFILE", raising=False)
         engine = DynamoDBAndS3(aws.client("dynamodb", connections=16), aws.client("s3", connections=16), "tenancy")
         world = stack.enter_context(at_aws(engine, tmp_path_factory.mktemp("clouds")))
-        fill(world, 1)
+        fill(world, 2)
         yield world
 
 
