@@ -57,6 +57,7 @@ _PATHS: Mapping[str, str] = {
     "intent_group_id": "group",
     "intent_id": "intent",
     "key_id": "key",
+    "limit_id": "limit",
     "model_id": "model",
     "provider": "provider",
     "request_id": "record",
@@ -83,6 +84,7 @@ _QUERIES: Sequence[tuple[str, Sequence[str]]] = (
     ("/api/v1/config/versions", ("before", "limit")),
     ("/api/v1/config", ()),
     ("/api/v1/credentials", ("tenant",)),
+    ("/api/v1/limits", ("tenant",)),
     ("/api/v1/reports/completeness", ("start_time",)),
     ("/api/v1/analytics", ("start_date",)),
     ("/api/v1/models/{", ()),
@@ -174,6 +176,8 @@ class Generator:
             return []
         if route.path.endswith("/groups"):
             return [("group_by", self._query_value("group_by"))]
+        if route.path.endswith("/use"):  # of a limit that is each customer's
+            return [("name", self._name("customer", writes=False)), *([("application", "a")] if self.flag() else [])]
         known = next((names for start, names in _QUERIES if route.path.startswith(start)), ())
         chosen = self._random.sample(known, min(len(known), self._random.randint(1, 2)))
         return [(name, self._query_value(name)) for name in chosen]
@@ -363,6 +367,7 @@ _VALUES: Mapping[str, Callable[[Generator], Any]] = {
     "input": lambda g: g.secret(),
     "intent": lambda g: g.lure("intent"),
     "intent_name": lambda g: g.lure("intent") if g.flag() else g.fresh("intent"),
+    "limit": lambda g: 1_000_000_000,
     "message_content": lambda g: g.secret(),
     "messages": Generator.conversation,
     "metadata": lambda g: {"customer": g.lure("customer"), "words": g.secret()},
@@ -390,6 +395,7 @@ _VALUES: Mapping[str, Callable[[Generator], Any]] = {
     "trace_unique_id": lambda g: g.lure("trace"),
     "unique_id": _row_id,
     "user_id": lambda g: g.lure("user"),
+    "warn_at": lambda g: 900_000_000,
 }
 """Members of bodies, by their names, whatever the route. What is not here is sent only where a schema requires it."""
 

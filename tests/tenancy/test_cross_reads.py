@@ -64,7 +64,7 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         environment.delenv("AWS_PROFILE", raising=False)
         engine = DynamoDBAndS3(aws.client("dynamodb", connections=16), aws.client("s3", connections=16), "tenancy")
         world = stack.enter_context(at_aws(engine, tmp_path_factory.mktemp("clouds")))
-        fill(world, 1)
+        fill(world, 2)
         yield world
 
 
@@ -158,7 +158,13 @@ def learn(workspace: Workspace, request: Request, answer: Answer) -> None:
             workspace.ids["key"].append(row["id"])
 
 
-_NUMBERED = {"/applications": "application", "/intents": "intent", "/intent-groups": "group", "/models": "model"}
+_NUMBERED = {
+    "/applications": "application",
+    "/intents": "intent",
+    "/intent-groups": "group",
+    "/models": "model",
+    "/limits": "limit",
+}
 
 
 def attack(world: World, actor: Workspace, target: Workspace, requests: int, seed: str) -> Outcome:
@@ -261,6 +267,7 @@ _FIGURES = {
     "/api/v1/analytics/intent-groups/{intent_group_id}/requests",
     "/api/v1/applications/{application_id}/models",
     "/api/v1/intent-groups/{intent_group_id}/models",
+    "/api/v1/limits/{limit_id}/use",
     "/api/v1/models",
     "/api/v1/models/applications/{application_id}",
     "/api/v1/models/available",

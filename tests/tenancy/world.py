@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
 from weir.ledger.ledger import Ledger
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement
 from weir.ledger.spill import Spill
@@ -32,6 +34,7 @@ from weir.runtime.local_projection import project_next
 from weir.runtime.projection import local_feed, open_projection
 from weir.services.defaults import Defaults
 from weir.services.keys import Keys
+from weir.services.limit_rules import LimitBook
 
 FUNCTIONS = sorted(path.parent.name for path in template.ROOT.glob("functions/*/app.py"))
 
@@ -199,6 +202,7 @@ def at_aws(engine: DynamoDBAndS3, folder: Path) -> Iterator[World]:
             configurations=configurations,
             defaults=Defaults(configurations, now=lambda: START, clock=lambda: 0.0),
             projections=Projections(derived, CheckedSettlement(derived)),
+            limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=time.monotonic),
             keys=Keys(key_store, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
         )
         with closing(ledger):
