@@ -254,6 +254,7 @@ def test_what_a_person_needs_is_put_out(whole: dict[str, Any]) -> None:
         "BucketName",
         "DeadLettersUrl",
         "LogGroupName",
+        "UpkeepName",
     }
     given = {"DomainName": "llm.example.com", "FunctionUrl": "iam", "Dashboard": "on"}
     assert set(resolved(whole, given)["Outputs"]) - set(resolved(whole)["Outputs"]) == {
