@@ -191,12 +191,14 @@ def test_a_provider_whose_key_is_in_the_secret_is_asked(stack: Stack, upstream: 
 def test_what_is_stored_and_logged_is_read_back(stack: Stack) -> None:
     pair = json.loads((ROOT / "infra/events/storage.json").read_text(encoding="utf-8"))["body"]
     log = {"model": "gpt-4o", "unique_id": "order-1", "prompt_messages": [{"role": "user", "content": "Hoi"}]}
+    log |= {"customer_identifier": "customer-8"}
     with stack.http() as http:
         stored = http.put("/chat/completions/response", content=pair, headers={"content-type": "application/json"})
         logged = http.post("/api/request-logs/create/", json=log)
         read = http.get("/api/request-logs/order-1")
         first = http.get(f"/api/request-logs/{stored.json()['id']}")
         refused = http.get("/api/request-logs/list", headers={"x-api-key": "canary-key-of-nobody"})
+        listed = http.get("/api/request-logs/list", params={"customer_identifier": "customer-8"}).json()["results"]
 
     assert (stored.status_code, logged.status_code) == (200, 200)
     assert {name: read.json()[name] for name in ("id", "model", "prompt_messages")} == {
@@ -204,6 +206,7 @@ def test_what_is_stored_and_logged_is_read_back(stack: Stack) -> None:
         "model": "gpt-4o",
         "prompt_messages": log["prompt_messages"],
     }
+    assert [row["id"] for row in listed] == [logged.json()["id"]]
     assert first.json()["completion_message"] == {"role": "assistant", "content": "Salü"}
     assert (refused.status_code, list(refused.json())) == (401, ["detail"])
 
