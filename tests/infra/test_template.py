@@ -15,7 +15,9 @@ from weir.http.app import DirectRoute, create_app
 from weir.ledger.keys import (
     INDEXES,
     RECORD_PREFIX,
+    answer_key,
     archive_folder,
+    counter_key,
     payload_blob_key,
     seals_folder,
     spilled_record_key,
@@ -152,6 +154,8 @@ def test_the_projector_is_not_fed_what_it_writes() -> None:
     assert changes["BisectBatchOnFunctionError"] is True
     assert changes["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     assert json.loads(events["Check"]["Properties"]["Input"]) == {"task": projector.CHECK}
+    others = (counter_key("main", "canary", "requests_per_minute", "202601020304"), answer_key("main", "canary"))
+    assert not [key for key in others if key.sk.startswith((RECORD_PREFIX, "p#"))]
     (table,) = template.resources("AWS::DynamoDB::Table").values()
     assert table["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
 
@@ -307,6 +311,19 @@ def test_every_parameter_is_explained_in_the_documentation() -> None:
     table = (template.ROOT / "docs" / "aws.md").read_text(encoding="utf-8").partition("## Options")[2]
     first = " ".join(line.split("|")[1] for line in table.partition("\n### ")[0].splitlines() if line.startswith("| `"))
     assert set(re.findall(r"`(\w+)`", first)) == set(template.load()["Parameters"])
+
+
+def test_what_no_function_sees_is_answered_in_the_form_of_errors() -> None:
+    """OpenAI's clients read `error`, Keywords AI's `detail`."""
+    (api,) = template.resources("AWS::Serverless::Api").values()
+    responses = api["Properties"]["GatewayResponses"]
+    assert {"DEFAULT_4XX", "DEFAULT_5XX"} < set(responses)
+    for response in responses.values():
+        (body,) = response["ResponseTemplates"].values()
+        said = json.loads(body.replace("$context.error.messageString", '"Said by the gateway."'))
+        assert said.keys() == {"error", "detail"}
+        assert said["error"].keys() == {"message", "type", "param", "code"}
+        assert said["detail"] == said["error"]["message"]
 
 
 def test_no_path_belongs_to_two_functions() -> None:
