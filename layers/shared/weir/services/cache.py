@@ -156,7 +156,7 @@ def key_of(ask: Ask[ChatCall], terms: CacheTerms) -> str:
         "call": call,
         "environment": ask.environment,
         "headers": sorted((name.lower(), value) for name, value in ask.headers.items()),
-        "keys": sorted(ask.provider_keys.items()),
+        "keys": sorted((name, ask.provider_keys[name]) for name in ask.provider_keys.keys() - ask.lent),
         "customer": [ask.customer_identifier] if terms.by_customer else None,
         "shares": None if ask.routing is None else _plain(ask.routing.shares),
     }
