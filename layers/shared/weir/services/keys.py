@@ -8,6 +8,7 @@ from weir.domain.api_key import ApiKey, Scope, read_id, write_key
 from weir.domain.errors import Conflict, NotFound, WeirError
 from weir.domain.record import Environment
 from weir.http.auth import digest_of
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.ports import KeyStore
 
 
@@ -70,11 +71,12 @@ class Keys:
         *,
         overlap: timedelta = timedelta(),
         expires_at: datetime | None = None,
+        limits: LimitRules | None = None,
     ) -> MadeKey:
         """A new key for the same; the old one is good for `overlap` longer, and never longer than it was anyway.
 
-        Without an `expires_at` the new key lives as long as the old one was to. Raises NotFound, and Conflict when
-        the old one is good no more.
+        Without an `expires_at` the new key lives as long as the old one was to. It gets those of `limits` that name the
+        old one. Raises NotFound, and Conflict when the old one is good no more.
         """
         now = self._now()
         old = self.find(id, workspace)
@@ -90,6 +92,8 @@ class Keys:
             expires_at=expires_at,
         )
         made = self._make(asked, now, replaces=old.id)
+        if limits is not None:  # nobody has the new key as yet
+            limits.hand_over(old.workspace, old.id, made.key.id, keep=overlap > timedelta(), at=now)
         self._store.revoke(old.id, now + overlap)
         return made
 
