@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from weir.domain.api_key import ApiKey, Scope, read_id, write_key
-from weir.domain.errors import Conflict, NotFound, WeirError
+from weir.domain.errors import Conflict, NotFound, RequestInvalid, WeirError
+from weir.domain.limit import EACH, OPERATOR, Subject
 from weir.domain.record import Environment
 from weir.http.auth import digest_of
 from weir.ledger.limit_rules import LimitRules
@@ -58,6 +59,14 @@ class Keys:
         if key is None or workspace not in (None, key.workspace):
             raise NotFound("There is no such API key.")  # what was named may be a whole key
         return key
+
+    def check_named(self, subject: Subject, workspace: str) -> None:
+        """Raises RequestInvalid where a limit names a key that is not the workspace's: it would never hold."""
+        if subject.per != "key" or subject.name == EACH or (subject.name == OPERATOR and workspace == self._home):
+            return
+        key = None if subject.name == OPERATOR else self._store.find(subject.name)
+        if key is None or key.workspace != workspace:
+            raise RequestInvalid(f"The tenant {workspace!r} has no such API key.", param="name", code="invalid_value")
 
     def revoke(self, id: str, workspace: str | None = None) -> ApiKey:
         """Raises NotFound. A key that is revoked already stays as it was."""
