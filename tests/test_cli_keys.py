@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from tests.infra import template
 from tests.test_cli import STRONG, weir
 from weir import cli
 from weir.domain.api_key import read_id
+from weir.domain.limit import EACH, Subject
 from weir.http.auth import digest_of
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.sqlite_keys import SQLiteKeyStore
-from weir.runtime.bootstrap import bootstrap, open_key_store
+from weir.runtime.bootstrap import bootstrap, open_config_store, open_key_store
 from weir.runtime.settings import Settings, SettingsInvalid
 
 Run = Callable[..., Any]
@@ -65,6 +69,15 @@ def test_keys_are_made_listed_replaced_and_revoked(run: Run) -> None:
     listed = {view["id"]: view["state"] for view in run("list")}
     assert listed == {made["id"]: "active", own["id"]: "active", new["id"]: "revoked"}
     assert [view["id"] for view in run("list", "--tenant", "acme")] == [made["id"], new["id"]]
+
+
+def test_a_replaced_keys_limits_are_the_new_ones(run: Run) -> None:
+    made = run("create", "CI", "--tenant", "acme")
+    rules = LimitRules(open_config_store(Settings.from_environ(os.environ)))
+    for subject in (Subject("key", made["id"]), Subject("key", EACH)):
+        rules.add("acme", subject, "requests_per_minute", most=Decimal(1), warn_at=None, at=datetime.now(UTC))
+    new = run("rotate", made["prefix"])
+    assert [limit.subject.name for limit in rules.all("acme")] == [new["id"], EACH]
 
 
 def test_the_key_alone_is_on_standard_output(tmp_path: Path) -> None:

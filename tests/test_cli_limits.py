@@ -80,6 +80,8 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
         (["add", "requests_per_minute", "none", "--key", "*"], 1, "Say at least one of 'limit' and 'warn_at'."),
         (["add", "requests_per_minute", "5", "--key", "*", "--tenant", ""], 1, "'tenant' must be printable"),
         (["add", "requests_per_minute", "5", "--intent", "CHAT"], 1, "An intent is named with its 'application'."),
+        (["add", "requests_per_minute", "5", "--key", "0k3j9x2m4p7q"], 1, "The tenant 'default' has no such API key."),
+        (["change", "1"], 1, "Say what is to change: --limit, --warn-at or both."),
         (["add", "requests_per_minute", "5"], 2, "one of the arguments --key --customer --intent is required"),
         (["add", "requests_per_hour", "5", "--key", "*"], 2, "invalid choice: 'requests_per_hour'"),
     ],

@@ -125,22 +125,25 @@ class Completing:
         make: Callable[[Attempt[Call]], Awaitable[Response]],
         again: Callable[[Attempt[Call], Earlier], Response],
     ) -> Response:
-        """The answer to the call, or to an earlier one that it repeats."""
+        """The answer to the call, or to an earlier one that it repeats.
+
+        Keys are lent first: they are to be erased from whatever is kept, also of an answer from the cache.
+        """
+        lending = self._runtime.lending
+        if lending is not None:
+            await lending.lend(attempt)
         if attempt.ask.caller_id is not None and (earlier := await self._repeats.begin(attempt)) is not None:
             return again(attempt, earlier)
         if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
             return again(attempt, cached)
-        lending = self._runtime.lending
         try:
             admission = await self._admitted(attempt)
             if admission is not None and admission.refusal is not None:
                 return await self._refused(attempt, admission, admission.refusal, dialect)
-            if lending is not None:
-                await lending.lend(attempt)
             return await make(attempt)
         except ProviderError as exc:
-            if lending is not None and isinstance(exc, ProviderAuthFailed):
-                lending.refused(attempt)
+            if lending is not None and isinstance(exc, ProviderAuthFailed) and attempt.provider is not None:
+                lending.refused(attempt, (attempt.provider,))
             return error_reply(exc, dialect, _headers(attempt))
         except (RequestInvalid, LedgerUnavailable):  # no provider was asked
             if attempt.admission is not None:
@@ -148,6 +151,9 @@ class Completing:
                 await attempt.admission.settled()
             await self._repeats.give_up(attempt)
             raise
+        finally:
+            if lending is not None and attempt.tries:
+                lending.refused(attempt, attempt.refused_by)
 
     async def _admitted(self, attempt: Attempt[Call]) -> "Admission | None":
         """None if no limit holds for the call. What enforces limits is imported where a workspace has any."""

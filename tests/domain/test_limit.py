@@ -113,6 +113,9 @@ def test_the_use_of_a_call_is_that_of_all_its_requests() -> None:
         attempts=(lost, unknown, won),
     )
     assert [used_by(m, record) for m in MEASURES] == [1, 15, 5 * 10**11, 5 * 10**11]
+    for outcome in ("cancelled", "failed"):
+        ended = replace(record, attempts=(lost, unknown, replace(won, outcome=outcome)))
+        assert used_by("tokens_per_minute", ended) == 15
     failed = replace(record, claimed_usage=None, computed_cost=None, attempts=(lost, unknown))
     assert [used_by(m, failed) for m in MEASURES] == [1, 7, None, None]
     assert used_by("tokens_per_minute", replace(failed, attempts=())) is None

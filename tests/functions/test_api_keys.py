@@ -170,6 +170,18 @@ def test_a_key_is_replaced_without_a_gap(world: World) -> None:
     assert world.status(new["key"]) == 401
 
 
+def test_a_key_that_replaces_another_has_its_limits(world: World) -> None:
+    old = world.make(tenant="acme")
+    limit = {"per": "key", "name": old["prefix"], "measure": "requests_per_minute", "limit": 0, "tenant": "acme"}
+    assert world.weir.post("/api/v1/limits", json=limit).status_code == 201
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "hi"}]}
+    new = world.weir.post(f"{BASE}/{old['id']}/rotate", json={"overlap_seconds": 60}).json()["data"]
+    answers = [world.weir.with_key(each["key"]).post("/v1/chat/completions", json=body) for each in (old, new)]
+    assert [answer.status_code for answer in answers] == [429, 429]
+    listed = world.weir.get("/api/v1/limits?tenant=acme").json()["data"]
+    assert [each["name"] for each in listed] == [old["id"], new["id"]]
+
+
 def test_only_the_operator_makes_tenants_and_reaches_other_ones(world: World) -> None:
     acme = world.weir.with_key(world.make(tenant="acme", scopes=["admin"])["key"])
     bolt = world.make(tenant="bolt")

@@ -37,7 +37,8 @@ CACHED_FROM = "x-weir-cached-from"
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with Upstream(keep_alive=False) as upstream:
-        environ = {"OPENAI_API_KEY": "canary-openai-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
+        keys = {"OPENAI_API_KEY": "canary-openai-key", "ANTHROPIC_API_KEY": "canary-anthropic-key"}
+        environ = {**keys, "OPENAI_BASE_URL": f"{upstream.url}/v1", "ANTHROPIC_BASE_URL": upstream.url}
         runtime = fixed_runtime(tmp_path, environ)
         found = World(runtime, upstream, Caller.of(runtime, [f.mount for f in (completion_app, request_log, portal)]))
         found.replies(completion_reply("Noon."))
@@ -126,6 +127,45 @@ def test_a_hit_is_a_call_of_its_own_on_record_which_cost_nothing(world: World) -
     assert (log["cached_from"], log["cost"], log["completion_message"]["content"]) == (first.id, 0.0, "Noon.")
     assert log["full_response"]["system_fingerprint"] == "cache"
     assert "provider_reply" not in log
+
+
+@pytest.mark.parametrize("path", [OPENAI, MAITAI])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_limits_told_the_first_caller_is_nothing_to_the_second(world: World, path: str, stream: bool) -> None:
+    limit = {"per": "customer", "name": "first", "measure": "requests_per_minute", "warn_at": 1}
+    assert world.weir.post("/api/v1/limits", json=limit).status_code == 201
+    world.replies(stream_reply("Noon.") if stream else completion_reply("Noon."))
+    first = ask(world, path, stream=stream, customer_identifier="first")
+    again = ask(world, path, stream=stream, customer_identifier="second")
+    assert CACHED_FROM in again.headers
+    assert ("warning level" in first.text, "warning" in again.text) == (True, False)
+    assert [record.warnings for record in world.records()] == [(), (first.headers["x-weir-warning"],)]
+
+
+def test_what_was_left_out_is_told_with_the_answer_again(world: World) -> None:
+    world.weir.post("/api/v1/limits", json={"per": "key", "measure": "requests_per_minute", "warn_at": 1})
+    model: dict[str, Any] = {"model": "anthropic/again", "logprobs": True, "drop_unsupported": True}
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": [{"type": "text", "text": "Noon."}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 9, "output_tokens": 3},
+    }
+    world.replies(Reply([json.dumps(message).encode()]))
+    first, again = (ask(world, **model).json()["warnings"] for _ in range(2))
+    assert again == ["logprobs was left out: anthropic cannot take it"] == first[1:]
+
+
+def test_of_a_split_the_model_that_answered_is_on_record(world: World) -> None:
+    world.upstream.replies["other"] = completion_reply("Else.")
+    split: dict[str, Any] = {"load_balance_models": [{"model": "openai/other", "weight": 1}]}
+    for _ in range(2):
+        ask(world, **split)
+    hit, first = world.records()
+    assert (hit.cached_from, hit.model) == (first.id, "openai/other")
 
 
 def test_maitais_client_is_told_that_it_cost_nothing(world: World) -> None:

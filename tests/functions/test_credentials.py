@@ -18,6 +18,7 @@ from tests.upstream import Received, Reply, Upstream, completion_reply, error_re
 from weir.ledger.credentials import CredentialReferences
 from weir.providers.secret_sources import SecretSources
 from weir.runtime.settings import Settings, SettingsInvalid
+from weir.services.circuits import FAILURES
 from weir.services.lending import AGAIN_AFTER_S, Lending
 
 BASE = "/api/v1/credentials"
@@ -137,6 +138,40 @@ def test_a_refused_key_is_read_anew(world: World) -> None:
     world.now += AGAIN_AFTER_S
     assert [world.ask().status_code for _ in range(2)] == [401, 200]
     assert world.shown == ["canary-team-one", "canary-team-one", "canary-team-new"]
+
+
+def test_a_fallbacks_refused_key_is_read_anew(world: World) -> None:
+    def checks(received: Received) -> Reply:
+        good = received.headers["authorization"] == "Bearer canary-team-new"
+        return completion_reply() if good else error_reply(401, "Incorrect API key provided.")
+
+    world.upstream.replies |= {"again": checks, "busy": error_reply(429, "Slow down.")}
+    world.name("openai", "env:TEAM_ONE")
+    fallback: dict[str, Any] = {"model": "openai/busy", "fallback_models": ["openai/again"]}
+    assert world.ask(**fallback).status_code == 429
+    world.environ["TEAM_ONE"] = "canary-team-new"
+    world.now += AGAIN_AFTER_S
+    assert [world.ask(**fallback).status_code for _ in range(2)] == [429, 200]
+
+
+def test_a_workspaces_key_has_circuits_and_a_callers_own_has_none(world: World) -> None:
+    world.upstream.replies["down"] = error_reply(500, "It broke.")
+    world.name("openai", "env:TEAM_ONE")
+    fallback: dict[str, Any] = {"model": "openai/down", "fallback_models": ["openai/again"]}
+    own: dict[str, Any] = {"auth_keys": {"openai_api_key": "canary-brought-key"}}
+    reasons = [world.ask(**fallback).headers["x-weir-fallback-reason"] for _ in range(FAILURES + 1)]
+    assert reasons == ["unavailable"] * FAILURES + ["circuit_open"]
+    assert world.ask(**fallback, **own).headers["x-weir-fallback-reason"] == "unavailable"
+
+
+def test_a_cached_answer_keeps_the_key_no_more_than_another(world: World) -> None:
+    world.name("openai", "env:TEAM_ONE")
+    asked: dict[str, Any] = {"messages": [{"role": "user", "content": "Is it canary-team-one?"}], "cache_enabled": True}
+    answers = [world.ask(**asked, user_id="canary-team-one") for _ in range(2)]
+    assert ["x-weir-cached-from" in answer.headers for answer in answers] == [False, True]
+    for answer in answers:
+        log = world.weir.get(f"/api/request-logs/{answer.headers['x-weir-request-id']}").text
+        assert ("canary-team" in log, "[erased]" in log) == (False, True)
 
 
 def test_the_key_is_erased_from_what_is_kept_and_said(world: World, caplog: pytest.LogCaptureFixture) -> None:

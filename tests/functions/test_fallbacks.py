@@ -166,6 +166,27 @@ def test_a_split_needs_no_model_beside_it_and_keeps_a_session_together(served: S
 
 
 @pytest.mark.parametrize("route", ROUTES)
+def test_a_configured_split_is_for_calls_that_leave_the_model_open_or_name_one_of_its_own(
+    served: Served, route: str
+) -> None:
+    served.upstream.replies |= {"well": completion_reply("well"), "named": completion_reply("named")}
+    name = "split_maitai" if route == MAITAI else "split_openai"
+    id = served.http.post("/api/v1/applications", json={"application_name": name}).json()["data"]["id"]
+    config = {"load_balance_models": [{"model": "groq/well", "weight": 1}, {"model": "groq/none", "weight": 1e-9}]}
+    assert served.http.put(f"/api/v1/applications/{id}/config", json=config).status_code == 200
+
+    def answered(model: str | None) -> Any:
+        body = body_for(route, model or "", application_ref_name=name)
+        if model is None:
+            del (body["params"] if route == MAITAI else body)["model"]
+        answer = served.http.post(route, json=body)
+        assert answer.status_code == 200, answer.text
+        return served.log(answer.headers["x-weir-request-id"])["model"]
+
+    assert [answered(model) for model in (None, "groq/none", "openai/named")] == ["groq/well"] * 2 + ["openai/named"]
+
+
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -298,6 +298,13 @@ def test_a_client_gets_what_holds_of_every_level(world: World) -> None:
     ]
 
 
+def test_a_client_does_not_choose_where_calls_are_split(world: World) -> None:
+    """It would send the model that it was told, and no call would go to another one."""
+    shop(world.weir, {"model": "m", "load_balance_models": [{"model": "a", "weight": 1}]})
+    (application,) = world.weir.get(INIT).json()["applications"]
+    assert application["action_types"] == []
+
+
 @pytest.mark.parametrize("path", [INIT, f"/api/v1{INIT}"])
 def test_a_client_gets_what_holds_for_its_calls(world: World, path: str) -> None:
     shop(world.weir, {"temperature": 0.1, "safe_mode": True}, {"model": "m", "temperature": 0.5})

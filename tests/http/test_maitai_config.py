@@ -230,6 +230,7 @@ def test_values_are_kept_in_one_form() -> None:
         "max_completion_tokens": 5,
         "fallback_config": {"model": "m", "strategy": None, "timeout": 2},
         "reasoning": {"effort": None, "summary": None},
+        "cache_options": {"tool_calls": None, "truncated": True},
         "model": None,
     }
     assert config(given) == {
@@ -239,6 +240,7 @@ def test_values_are_kept_in_one_form() -> None:
         "max_tokens": 5,
         "fallback_config": {"model": "m", "timeout": 2.0},
         "reasoning": {},
+        "cache_options": {"truncated": True},
         "model": None,
     }
     assert [type(config(given)[name]) for name in ("temperature", "n")] == [float, int]
@@ -270,6 +272,8 @@ def test_values_are_kept_in_one_form() -> None:
         ({"fallback_config": {"strategy": "magic"}}, "fallback_config.strategy"),
         ({"fallback_config": {"timeout": -1}}, "fallback_config.timeout"),
         ({"fallback_config": {"modle": "m"}}, "fallback_config.modle"),
+        ({"cache_options": {"tool_cals": True}}, "cache_options.tool_cals"),
+        ({"cache_ttl": -1}, "cache_ttl"),
         ({"inference_location": "MOON"}, "inference_location"),
         ({"extra_body": {"temperature": 1}}, "extra_body.temperature"),
         ({"extra_body": {"stream": True}}, "extra_body.stream"),

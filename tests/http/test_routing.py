@@ -114,6 +114,14 @@ def test_the_calls_own_word_goes_before_the_configuration(said: dict[str, Any], 
     assert to_routing(said, CONFIG) == (replace(CONFIGURED, **differs), ())
 
 
+@pytest.mark.parametrize(("model", "split"), [(None, True), ("a", True), ("another", False)])
+def test_a_model_that_the_call_names_goes_before_a_configured_split_of_others(model: str | None, split: bool) -> None:
+    config = {"load_balance_models": [{"model": "a", "weight": 1}, {"model": "b", "weight": 1}]}
+    shares = (Share("a", 1), Share("b", 1))
+    assert to_routing({}, config, model=model) == (Routing(shares=shares) if split else None, ())
+    assert to_routing(config, {}, model=model) == (Routing(shares=shares), ())
+
+
 def test_a_call_can_do_without_fallbacks_whatever_is_configured() -> None:
     without = replace(CONFIGURED, strategy="reactive", fallbacks=(), wait_s=None)
     assert to_routing({}, CONFIG, no_fallbacks=True) == (without, ())

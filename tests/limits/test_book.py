@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -40,6 +40,22 @@ def add(
     warn_at: Decimal | None = None,
 ) -> Limit:
     return rules.add(workspace, subject, measure, most=most, warn_at=warn_at, at=NOON)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_key_hands_its_limits_over_to_the_one_that_replaces_it(engine: Engine, keep: bool) -> None:
+    rules = LimitRules(engine.configuration())
+    old, new, later = Subject("key", "old"), Subject("key", "new"), NOON + timedelta(days=1)
+    named = add(rules, old, warn_at=Decimal(1))
+    others = add(rules), add(rules, Subject("key", "other")), add(rules, Subject("key", EACH))
+    rules.hand_over("main", "none", "new", keep=keep, at=later)
+    rules.hand_over("main", "old", "new", keep=keep, at=later)
+    if keep:
+        handed = replace(named, id=5, subject=new, created_at=later)
+        assert rules.all("main") == (named, *others, handed)
+    else:
+        assert rules.all("main") == (replace(named, subject=new), *others)
+    assert add(rules, Subject("key", "next")).id == (6 if keep else 5)
 
 
 def test_a_limit_is_kept_as_it_was_set(engine: Engine) -> None:

@@ -15,6 +15,7 @@ from weir.domain.completion import Usage
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.limit import Measure, Subject
 from weir.domain.record import Record
+from weir.domain.routing import NO_DEADLINES, Deadlines, Routing
 from weir.ledger.counters import Settlement, Take, Taken
 from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.runtime.bootstrap import Runtime
@@ -87,14 +88,21 @@ class World:
         self.counters = Counters(folder / "limits.sqlite")
         self.now = NOON
         self.seconds = 0.0
-        self.here, self.elsewhere = self._process(), self._process()
+        self.here, self.elsewhere = self.process(), self.process()
 
-    def _process(self) -> Limits:
+    def process(self, deadlines: Deadlines = NO_DEADLINES) -> Limits:
         runtime = self.runtime
         recorder = Recorder(
             runtime.ledger, frozenset(), now=lambda: self.now, new_id=runtime.new_id, clock=lambda: self.seconds
         )
-        return Limits(runtime.limits, self.counters, recorder, now=lambda: self.now, clock=lambda: self.seconds)
+        return Limits(
+            runtime.limits,
+            self.counters,
+            recorder,
+            now=lambda: self.now,
+            clock=lambda: self.seconds,
+            deadlines=deadlines,
+        )
 
     async def limit(self, most: int, measure: Measure = "tokens_per_minute") -> None:
         await self.runtime.limits.add("main", ANN, measure, Decimal(most), None)
@@ -248,6 +256,23 @@ def test_who_has_waited_long_enough_is_refused(world: World, monkeypatch: pytest
         waiting = await world.waits()
         world.seconds = 1
         assert refused_for(await waiting) == (1, True)
+
+    run(world, scenario)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["the call's", "the process's"])
+def test_nobody_waits_longer_than_the_call_may_take(world: World, own: bool) -> None:
+    """A call that may take no time any more does not begin to wait."""
+    deadlines = Deadlines(total_s=2)
+    ask = replace(ASK, routing=Routing(deadlines=deadlines)) if own else ASK
+    limits = world.here if own else world.process(deadlines)
+
+    async def scenario(world: World) -> None:
+        await world.limit(50)
+        await world.admit(limits)
+        late = Attempt("late", ask, world.now, world.seconds)
+        world.seconds += 2
+        assert refused_for(await world.admit(limits, late)) == (1, True)
 
     run(world, scenario)
 

@@ -48,6 +48,15 @@ def test_all_that_is_set_is_read_by_names(shop: World) -> None:
     }
 
 
+def test_a_model_and_a_split_between_models_hide_each_other(shop: World) -> None:
+    split = [{"model": "a", "weight": 1.0}]
+    shop.put("/config", {"model": "workspace"})
+    shop.put(SHOP, {"load_balance_models": split})
+    shop.put(CHAT, {"model": "intent"})
+    held = [shop.get(f"/config/effective?application=shop{more}")["data"]["config"] for more in ("", "&intent=CHAT")]
+    assert held == [{"load_balance_models": split}, {"model": "intent"}]
+
+
 def test_what_holds_for_a_call_is_told_with_the_level_of_each_value(shop: World) -> None:
     shop.put("/config", {"n": 1, "top_p": 0.1, "max_tokens": 1, "reasoning": {"effort": "low"}})
     shop.put(SHOP, {"n": 2, "top_p": 0.2, "max_tokens": 2})

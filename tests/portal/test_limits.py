@@ -104,8 +104,19 @@ def test_what_cannot_be_set_is_refused_by_name(weir: Caller, body: dict[str, Any
 
 
 def test_keys_are_named_as_lists_show_them(weir: Caller) -> None:
-    names = ("operator", "0k3j9x2m4p7q", "weir_0k3j9x2m4p70")
-    assert [made(weir, **MINUTE, name=name)["name"] for name in names] == ["operator", "0k3j9x2m4p7q", "0k3j9x2m4p70"]
+    one, two = (weir.post("/api/v1/api-keys", json={"name": name}).json()["data"] for name in ("one", "two"))
+    names = ("operator", one["id"], two["prefix"])
+    assert [made(weir, **MINUTE, name=name)["name"] for name in names] == ["operator", one["id"], two["id"]]
+
+
+def test_a_limit_for_a_key_that_the_tenant_does_not_have_is_refused(weir: Caller) -> None:
+    """It would never hold, and nobody would know."""
+    other = weir.post("/api/v1/api-keys", json={"name": "CI", "tenant": "acme"}).json()["data"]["id"]
+    for name, tenant in (("0k3j9x2m4p7q", "default"), (other, "default"), ("operator", "acme")):
+        answer = weir.post(BASE, json={**MINUTE, "name": name, "tenant": tenant})
+        told = f"The tenant {tenant!r} has no such API key."
+        assert (answer.status_code, error(answer.json())) == (400, (400, told, "name"))
+    assert made(weir, **MINUTE, name=other, tenant="acme")["name"] == other
 
 
 def test_a_whole_key_names_nothing(weir: Caller) -> None:

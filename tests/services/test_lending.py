@@ -90,7 +90,7 @@ def test_another_workspace_gets_none(world: World, loop: asyncio.Runner) -> None
 
 def test_the_callers_own_key_goes_first_and_no_other_is_read(world: World, loop: asyncio.Runner) -> None:
     ask = loop.run(world.lend(provider_keys={"openai": "canary-brought"})).ask
-    assert (dict(ask.provider_keys), world.read) == ({"openai": "canary-brought"}, [])
+    assert (dict(ask.provider_keys), ask.lent, world.read) == ({"openai": "canary-brought"}, frozenset(), [])
 
 
 def test_a_key_is_read_once_in_a_while_and_the_references_more_often(world: World, loop: asyncio.Runner) -> None:
@@ -116,10 +116,12 @@ def test_many_calls_at_once_read_it_once(world: World, loop: asyncio.Runner) -> 
 def test_a_refused_key_is_read_again_for_the_next_call_but_not_for_each(world: World, loop: asyncio.Runner) -> None:
     attempt = loop.run(world.lend())
     world.keys["/weir/acme/openai"] = "canary-openai-2"
-    world.lending.refused(attempt)
+    world.lending.refused(attempt, {"openai"})
     assert loop.run(world.lend()).ask.provider_keys["openai"] == "canary-openai-1"
     world.now += AGAIN_AFTER_S
-    world.lending.refused(attempt)
+    world.lending.refused(attempt, {"groq"})
+    assert loop.run(world.lend()).ask.provider_keys["openai"] == "canary-openai-1"
+    world.lending.refused(attempt, {"openai"})
     assert loop.run(world.lend()).ask.provider_keys["openai"] == "canary-openai-2"
 
 

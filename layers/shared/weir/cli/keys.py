@@ -55,8 +55,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     rotate = actions.add_parser(
         "rotate",
         help="replace a key by a new one, shown once",
-        description="Makes a key with the name, tenant, scopes, environment and length of life of another one, which "
-        "ends.",
+        description="Makes a key with the name, tenant, scopes, environment, limits and length of life of another one, "
+        "which ends.",
         epilog=_EPILOG,
     )
     rotate.add_argument("id", help="the id or the prefix that list shows")
@@ -103,7 +103,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _rotate(arguments: argparse.Namespace) -> int:
-    made = _open().replace(arguments.id, overlap=timedelta(hours=arguments.overlap_hours))
+    from weir.ledger.limit_rules import LimitRules
+    from weir.runtime.bootstrap import open_config_store
+
+    limits = LimitRules(open_config_store(Settings.from_environ(os.environ)))
+    made = _open().replace(arguments.id, overlap=timedelta(hours=arguments.overlap_hours), limits=limits)
     _show_made(made, arguments)
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from weir.domain.errors import RequestInvalid
 from weir.domain.limit import EACH, MEASURES, Limit, is_spend
 from weir.runtime.settings import Settings
 
@@ -67,6 +68,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _add(arguments: argparse.Namespace) -> int:
     from weir.http.limits import to_amounts, to_subject
+    from weir.runtime.bootstrap import open_key_store, open_keys
 
     subject = (
         to_subject("key", arguments.key, arguments.application)
@@ -77,6 +79,7 @@ def _add(arguments: argparse.Namespace) -> int:
     )
     most, warn_at = to_amounts(arguments.measure, _given(arguments.limit), _given(arguments.warn_at))
     tenant, now = _tenant(arguments), datetime.now(UTC)
+    open_keys(open_key_store(Settings.from_environ(os.environ))).check_named(subject, tenant)
     limit = _open().add(tenant, subject, arguments.measure, most=most, warn_at=warn_at, at=now)
     _show(limit, arguments, "set")
     return 0
@@ -99,6 +102,8 @@ def _change(arguments: argparse.Namespace) -> int:
     from weir.http.limits import changed
 
     named = {"limit": arguments.limit, "warn_at": arguments.warn_at}
+    if named == {"limit": None, "warn_at": None}:
+        raise RequestInvalid("Say what is to change: --limit, --warn-at or both.")
     changes = {name: _given(value) for name, value in named.items() if value is not None}
     limit = _open().change(_tenant(arguments), arguments.id, lambda limit: changed(limit, changes))
     _show(limit, arguments, "changed")

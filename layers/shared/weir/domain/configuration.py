@@ -159,8 +159,10 @@ class Directory:
 _SAME = (
     frozenset({"reasoning", "reasoning_effort"}),
     frozenset({"fallback_config", "fallback_model", "fallback_models"}),
+    frozenset({"model", "load_balance_models"}),
 )
-"""Names of one thing: what a nearer level says under one of them hides what a farther one says under another."""
+"""Names of one thing, or of two that exclude each other: what a nearer level says under one of them hides what a
+farther one says under another."""
 
 
 def effective(configs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -192,12 +192,12 @@ def used_by(measure: Measure, record: Record) -> int | None:
     if measure == "requests_per_minute":
         return 1
     if measure == "tokens_per_minute":
-        others = sum(
-            (tried.prompt_tokens or 0) + (tried.completion_tokens or 0)
-            for tried in record.attempts
-            if tried.outcome != "answered"  # that one's tokens are the record's own
-        )
-        return others or None if record.claimed_usage is None else record.claimed_usage.total + others
+        own = record.claimed_usage
+        if not record.attempts:
+            return None if own is None else own.total
+        # The record's own tokens are those of one attempt, whichever way that has ended.
+        known = sum((tried.prompt_tokens or 0) + (tried.completion_tokens or 0) for tried in record.attempts)
+        return known or None if own is None else known
     return None if record.cost is None else units(measure, record.cost)
 
 

@@ -138,14 +138,14 @@ def client_view(
 
     An intent without a model is left out: a client that knows an intent sends a model and a temperature of its own
     invention where the caller gave none (maitai-python 1.2.34, models/config.py), and would override the application's
-    later choice; one that does not know it leaves both to the server.
+    later choice; one that does not know it leaves both to the server. So is one whose calls are split between models.
     """
     name = application.ref_name
     known = [(intent, _effective(values, name, intent.name)) for intent in intents]
     return {
         **_application(application, workspace),
         "meta": _whole(_effective(values, name, None)),
-        "action_types": [{**_action(intent), "meta": _whole(config)} for intent, config in known if "model" in config],
+        "action_types": [{**_action(intent), "meta": _whole(config)} for intent, config in known if _has_model(config)],
     }
 
 
@@ -176,6 +176,10 @@ def _action(intent: Intent) -> dict[str, Any]:
 
 def _effective(values: Values, application: str, intent: str | None) -> Mapping[str, Any]:
     return effective(values.get(level, NOTHING) for level in levels_of(application, intent))
+
+
+def _has_model(config: Mapping[str, Any]) -> bool:
+    return "model" in config and "load_balance_models" not in config
 
 
 def _whole(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -83,6 +83,10 @@ class CacheOptionsBody(BaseModel):
     truncated: StrictBool | None = None
 
 
+class ConfiguredCacheOptions(CacheOptionsBody):
+    model_config = _CLOSED
+
+
 class ConfigBody(BaseModel):
     """Changes to what is set: null takes a value away, what is absent stays.
 
@@ -130,7 +134,7 @@ class ConfigBody(BaseModel):
     timeout: Seconds | None = None
     cache_enabled: StrictBool | None = None
     cache_ttl: Annotated[float, Field(ge=0)] | None = None
-    cache_options: CacheOptionsBody | None = None
+    cache_options: ConfiguredCacheOptions | None = None
 
     inference_location: Literal[0, 1, "CLIENT", "SERVER"] | None = None
     streaming: StrictBool | None = None
@@ -164,7 +168,7 @@ class ConfigBody(BaseModel):
 def to_changes(body: ConfigBody) -> Mapping[str, Any]:
     """What was named, null included; the location as the number that the clients read."""
     changes = body.model_dump(exclude_unset=True)
-    for name in ("fallback_config", "retry_params", "reasoning"):
+    for name in ("fallback_config", "retry_params", "reasoning", "cache_options"):
         if changes.get(name) is not None:
             changes[name] = {member: value for member, value in changes[name].items() if value is not None}
     if isinstance(location := changes.get("inference_location"), str):

@@ -107,13 +107,18 @@ _UNSAID = RoutingBody.model_construct()
 
 
 def to_routing(
-    said: Mapping[str, Any], config: Mapping[str, Any] = NOTHING, *, no_fallbacks: bool = False
+    said: Mapping[str, Any],
+    config: Mapping[str, Any] = NOTHING,
+    *,
+    model: str | None = None,
+    no_fallbacks: bool = False,
 ) -> tuple[Routing | None, tuple[str, ...]]:
     """What holds for a call, and what its record is to be warned of; None where it is one request to one model.
 
     `said` are the call's own parameters, which go before those of `config`, each by itself and whole: those that name
-    fallbacks count as one. `no_fallbacks` goes before both. Raises RequestInvalid that names the wrong one of the
-    call's. A wrong one of the configuration's is not the caller's fault: the call is made without what is configured.
+    fallbacks count as one. The call's own `model` goes before a configured split that does not name it, `no_fallbacks`
+    before all. Raises RequestInvalid that names the wrong one of the call's. A wrong one of the configuration's is not
+    the caller's fault: the call is made without what is configured.
     """
     warnings: tuple[str, ...] = ()
     body, rule = _UNSAID, _UNSAID
@@ -133,7 +138,7 @@ def to_routing(
         fallbacks=fallbacks,
         wait_s=how.timeout if strategy == "timeout" else None,
         retries=_retries(body.retry_params or rule.retry_params),
-        shares=_shares(body) or _shares(rule),
+        shares=_shares(body) or _among(_shares(rule), model),
         deadlines=body.deadlines.over(_above_zero(rule.deadlines)),
     )
     return (None if routing == _PLAIN else routing), warnings
@@ -162,6 +167,10 @@ def _retries(body: RetryBody | None) -> Retries:
         return NO_RETRIES
     count = 3 if body.num_retries is None else body.num_retries
     return Retries(count, body.retry_after or 0.2) if count else NO_RETRIES
+
+
+def _among(shares: tuple[Share, ...], model: str | None) -> tuple[Share, ...]:
+    return shares if model is None or any(share.model == model for share in shares) else ()
 
 
 def _shares(body: RoutingBody) -> tuple[Share, ...]:

@@ -1,6 +1,7 @@
 """Limits over a ConfigStore: all of a workspace's in one item, so that a process reads them at once. Calls block."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -71,6 +72,23 @@ class LimitRules:
         def edit(limits: tuple[Limit, ...], _: int) -> tuple[Limit, ...]:
             gone = one(limits, id)
             return tuple(limit for limit in limits if limit is not gone)
+
+        self._edit(workspace, edit)
+
+    def hand_over(self, workspace: str, old: str, new: str, *, keep: bool, at: datetime) -> None:
+        """What is set for the key `old` is set for `new`, and with `keep` for both. Raises RequestInvalid as `add`."""
+        there = Subject("key", old)
+        if not any(limit.subject == there for limit in self.all(workspace)):
+            return
+
+        def edit(limits: tuple[Limit, ...], id: int) -> tuple[Limit, ...]:
+            handed = [replace(limit, subject=Subject("key", new)) for limit in limits if limit.subject == there]
+            if not keep:
+                others = [limit for limit in limits if limit.subject != there]
+                return tuple(sorted((*others, *handed), key=lambda limit: limit.id))
+            if len(limits) + len(handed) > LIMITS_LIMIT:
+                raise RequestInvalid(f"A workspace may have {LIMITS_LIMIT} limits.")
+            return (*limits, *(replace(limit, id=id + n, created_at=at) for n, limit in enumerate(handed)))
 
         self._edit(workspace, edit)
 

@@ -14,6 +14,7 @@ from weir.http.app import read_body, route
 from weir.http.auth import Principal
 from weir.http.chat_request import validated
 from weir.http.intake import clean
+from weir.ledger.limit_rules import LimitRules
 from weir.portal.endpoints import managed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import WORKSPACE, Runtime
@@ -30,6 +31,7 @@ class ApiKeys:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._keys = runtime.keys
+        self._limits = LimitRules(runtime.configurations.store)
 
     async def create(self, request: Request) -> Response:
         principal = self._admin(request)
@@ -63,7 +65,9 @@ class ApiKeys:
             _reach(principal),
             overlap=timedelta(seconds=asked.overlap_seconds),
             expires_at=expiry(asked.expires_at, self._runtime.now()),
+            limits=self._limits,
         )
+        self._runtime.limits.forget(made.key.workspace)
         return self._made(made, "api key replaced")
 
     async def revoke(self, request: Request) -> Response:

@@ -59,6 +59,7 @@ class LimitPages:
         workspace = managed(intake.principal, asked.tenant)
         subject = to_subject(asked.per, asked.name, asked.application)
         amounts = to_amounts(asked.measure, asked.limit, asked.warn_at)
+        await asyncio.to_thread(self._runtime.keys.check_named, subject, workspace)
         added = await self._book.add(workspace, subject, asked.measure, *amounts)
         logger.info("limit set", extra={"workspace": workspace, "limit": added.id})
         return data(limit_view(added), 201)

@@ -305,7 +305,14 @@ def limits_in_force(runtime: Runtime) -> "Limits":
     """For who calls providers."""
     from weir.services.limits import Limits
 
-    return Limits(runtime.limits, open_counters(runtime), _recorder(runtime), now=runtime.now, clock=time.monotonic)
+    return Limits(
+        runtime.limits,
+        open_counters(runtime),
+        _recorder(runtime),
+        now=runtime.now,
+        clock=time.monotonic,
+        deadlines=runtime.settings.deadlines,
+    )
 
 
 def open_counters(runtime: Runtime) -> "CounterStore":

@@ -138,7 +138,7 @@ async def _ask(
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
     routing = None
     if proxied or tags.fallback_config or tags.fallback_model or not ROUTING_PARAMETERS.isdisjoint(config):
-        routing, more = _routing(tags, told, config) if routed else (None, _unrouted(tags, told))
+        routing, more = _routing(tags, told, config, params.model) if routed else (None, _unrouted(tags, told))
         warnings += more
     if config:
         params, tags = filled(params, config), tagged(tags, config)
@@ -180,9 +180,9 @@ async def _ask(
 
 
 def _routing(
-    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any]
+    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any], model: str | None
 ) -> tuple[Routing | None, tuple[str, ...]]:
-    return to_routing(_said(tags, told), config, no_fallbacks=told.get("disable_fallback") is True)
+    return to_routing(_said(tags, told), config, model=model, no_fallbacks=told.get("disable_fallback") is True)
 
 
 def _unrouted(tags: CallTags, told: Mapping[str, Any]) -> tuple[str, ...]:

@@ -57,9 +57,10 @@ class Ask(Generic[Call]):
     """One caller's wish: the call, whose it is, and what of it is to be kept.
 
     `model` is the name as the caller wrote it, `key` the id of the caller's key. `request` is the body to keep,
-    scrubbed. `provider_keys` are the keys the caller brought, by provider name; `secrets` everything that must not be
-    kept, these included. `headers` go to the provider. `withheld`: the answer is not to be kept, and of `request` only
-    what is no words. `routing` is None for what is one request to one model.
+    scrubbed. `provider_keys` are the keys the caller brought, by provider name, and behind them those of its workspace,
+    for the providers `lent`; `secrets` everything that must not be kept, these included. `headers` go to the provider.
+    `withheld`: the answer is not to be kept, and of `request` only what is no words. `routing` is None for what is one
+    request to one model.
     """
 
     call: Call
@@ -70,6 +71,7 @@ class Ask(Generic[Call]):
     key: str | None = None
     secrets: frozenset[str] = frozenset()
     provider_keys: Mapping[str, str] = NOTHING
+    lent: frozenset[str] = frozenset()
     headers: Mapping[str, str] = NOTHING
     caller_id: str | None = None
     application: str | None = None
@@ -171,6 +173,12 @@ class Attempt(Generic[Call]):
             return None
         others = [tried for tried in self.tries if tried is not self.answering]
         return known_cost(tuple(tried.to_attempt(self.accepted_at) for tried in others))
+
+    @property
+    def refused_by(self) -> frozenset[str]:
+        """The providers that did not take their keys, although another may have answered."""
+        tries = (tried for tried in self.tries if isinstance(tried.error, ProviderAuthFailed))
+        return frozenset(tried.provider for tried in tries if tried.provider is not None)
 
     @property
     def left_out(self) -> tuple[str, ...]:

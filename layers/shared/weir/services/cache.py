@@ -45,7 +45,7 @@ _UNORDERED = frozenset({"extra", "logit_bias"})
 _TRUNCATED = frozenset({"length", "content_filter"})
 _TOOLS = frozenset({"tool_calls", "function_call"})
 
-_ORIGINAL = ("id", "provider", "answered_model", "finish_reason", "raw_finish_reason", "claimed_usage")
+_ORIGINAL = ("id", "provider", "model", "answered_model", "finish_reason", "raw_finish_reason", "claimed_usage")
 """What is kept of the record beside its answer: nothing that says whose it was."""
 
 
@@ -74,6 +74,8 @@ class AnswerCache:
             attempt.caching = _Caching(self._ledger, key, terms, attempt, self._secrets)
             return None
         attempt.cached_from, attempt.provider = cached.id, cached.provider
+        if cached.model is not None:  # of a split, the one that answered
+            attempt.ask = replace(ask, model=cached.model)
         if ask.call.stream:
             attempt.first_token_ms = self._recorder.elapsed_ms(attempt)
         record, stored = await self._recorder.keep(attempt, cached.answered)
@@ -87,6 +89,7 @@ class _Cached:
     id: str
     at: datetime
     provider: str | None
+    model: str | None
     answered: Answered
 
 
@@ -111,6 +114,7 @@ class _Caching:
             return record
         if record.finish_reason is None or not _may_be_given_again(jsonbytes.loads(body), self._terms):
             return record
+        body = self._without_notices(body)
         content = _render(record, body)
         if len(content) > LARGEST or erase(body, self._secrets | self._attempt.ask.secrets) != body:
             return record
@@ -121,6 +125,14 @@ class _Caching:
         except LedgerUnavailable:  # it may be there all the same: the key in the record lets an erasure find it
             logger.exception("answer not put into the cache", extra={"record_id": record.id})
             return kept
+
+    def _without_notices(self, body: bytes) -> bytes:
+        """What limits say of this call's key or customer is nothing to whoever gets the answer again."""
+        if not self._attempt.notices:
+            return body
+        said = {name: value for name, value in jsonbytes.loads(body).items() if name != "warnings"}
+        left_out = self._attempt.left_out
+        return jsonbytes.dumps(said | ({"warnings": left_out} if left_out else {}))
 
     async def forget(self, record: Record) -> None:
         if record.cache_key is None:
@@ -144,7 +156,7 @@ def key_of(ask: Ask[ChatCall], terms: CacheTerms) -> str:
         "call": call,
         "environment": ask.environment,
         "headers": sorted((name.lower(), value) for name, value in ask.headers.items()),
-        "keys": sorted(ask.provider_keys.items()),
+        "keys": sorted((name, ask.provider_keys[name]) for name in ask.provider_keys.keys() - ask.lent),
         "customer": [ask.customer_identifier] if terms.by_customer else None,
         "shares": None if ask.routing is None else _plain(ask.routing.shares),
     }
@@ -190,6 +202,7 @@ def _parse(content: bytes) -> _Cached:
         said["id"],
         instant_of(said["id"]),
         said.get("provider"),
+        said.get("model"),
         Answered(
             jsonbytes.dumps(body),
             said.get("answered_model"),

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from weir.domain.api_key import ApiKey, Scope, read_id, write_key
-from weir.domain.errors import Conflict, NotFound, WeirError
+from weir.domain.errors import Conflict, NotFound, RequestInvalid, WeirError
+from weir.domain.limit import EACH, OPERATOR, Subject
 from weir.domain.record import Environment
 from weir.http.auth import digest_of
+from weir.ledger.limit_rules import LimitRules
 from weir.ledger.ports import KeyStore
 
 
@@ -58,6 +60,14 @@ class Keys:
             raise NotFound("There is no such API key.")  # what was named may be a whole key
         return key
 
+    def check_named(self, subject: Subject, workspace: str) -> None:
+        """Raises RequestInvalid where a limit names a key that is not the workspace's: it would never hold."""
+        if subject.per != "key" or subject.name == EACH or (subject.name == OPERATOR and workspace == self._home):
+            return
+        key = None if subject.name == OPERATOR else self._store.find(subject.name)
+        if key is None or key.workspace != workspace:
+            raise RequestInvalid(f"The tenant {workspace!r} has no such API key.", param="name", code="invalid_value")
+
     def revoke(self, id: str, workspace: str | None = None) -> ApiKey:
         """Raises NotFound. A key that is revoked already stays as it was."""
         key = self.find(id, workspace)
@@ -70,11 +80,12 @@ class Keys:
         *,
         overlap: timedelta = timedelta(),
         expires_at: datetime | None = None,
+        limits: LimitRules | None = None,
     ) -> MadeKey:
         """A new key for the same; the old one is good for `overlap` longer, and never longer than it was anyway.
 
-        Without an `expires_at` the new key lives as long as the old one was to. Raises NotFound, and Conflict when
-        the old one is good no more.
+        Without an `expires_at` the new key lives as long as the old one was to. It gets those of `limits` that name the
+        old one. Raises NotFound, and Conflict when the old one is good no more.
         """
         now = self._now()
         old = self.find(id, workspace)
@@ -90,6 +101,8 @@ class Keys:
             expires_at=expires_at,
         )
         made = self._make(asked, now, replaces=old.id)
+        if limits is not None:  # nobody has the new key as yet
+            limits.hand_over(old.workspace, old.id, made.key.id, keep=overlap > timedelta(), at=now)
         self._store.revoke(old.id, now + overlap)
         return made
 

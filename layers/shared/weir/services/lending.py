@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from weir.domain.completion import NOTHING
 from weir.domain.credential import CredentialReference, Place, References, is_allowed, place_of
 from weir.domain.errors import LedgerUnavailable, ProviderAuthFailed
 from weir.http.scrub import erase
@@ -77,17 +78,19 @@ class Lending:
         attempt.ask = replace(
             ask,
             provider_keys=_Keys({**found, **ask.provider_keys}),
+            lent=frozenset(found),
             secrets=ask.secrets | known,
             request=erase(ask.request, known),
         )
 
-    def refused(self, attempt: Attempt[Call]) -> None:
-        """The provider did not take the key: it is read again for the next call."""
-        cached = self._of.get(attempt.ask.workspace)
-        named = None if cached is None or attempt.provider is None else cached[1].get(attempt.provider)
-        known = None if named is None else self._known.get(named.reference)
-        if named is not None and known is not None and self._clock() - known.read_at >= AGAIN_AFTER_S:
-            self._known[named.reference] = known._replace(until=self._clock())
+    def refused(self, attempt: Attempt[Call], providers: Iterable[str]) -> None:
+        """These did not take the keys that were lent: they are read again for the next call."""
+        _, references = self._of.get(attempt.ask.workspace, (0.0, NOTHING))
+        for provider in attempt.ask.lent.intersection(providers):
+            named = references.get(provider)
+            known = None if named is None else self._known.get(named.reference)
+            if named is not None and known is not None and self._clock() - known.read_at >= AGAIN_AFTER_S:
+                self._known[named.reference] = known._replace(until=self._clock())
 
     def forget(self) -> None:
         """What this process has edited itself holds at once."""

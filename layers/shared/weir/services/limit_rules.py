@@ -67,17 +67,17 @@ class LimitBook:
         added = await asyncio.to_thread(
             lambda: self._limits.add(workspace, subject, measure, most=most, warn_at=warn_at, at=self._now())
         )
-        self._forget(workspace)
+        self.forget(workspace)
         return added
 
     async def change(self, workspace: str, id: int, change: Callable[[Limit], Limit]) -> Limit:
         changed = await asyncio.to_thread(self._limits.change, workspace, id, change)
-        self._forget(workspace)
+        self.forget(workspace)
         return changed
 
     async def remove(self, workspace: str, id: int) -> None:
         await asyncio.to_thread(self._limits.remove, workspace, id)
-        self._forget(workspace)
+        self.forget(workspace)
 
     async def _read(self, workspace: str) -> Rules:
         asked_at, edits = self._clock(), self._edits  # what is set while the answer is on its way is not in it
@@ -96,7 +96,7 @@ class LimitBook:
             self._known[workspace] = _Known(asked_at + MAX_AGE_S, rules)
         return rules
 
-    def _forget(self, workspace: str) -> None:
+    def forget(self, workspace: str) -> None:
         """What this process has changed itself holds at once."""
         self._edits += 1
         self._known.pop(workspace, None)

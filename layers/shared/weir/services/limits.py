@@ -25,6 +25,7 @@ from weir.domain.limit import (
     window_of,
 )
 from weir.domain.record import Record
+from weir.domain.routing import NO_DEADLINES, Deadlines
 from weir.http.errors import limit_code
 from weir.ledger.counters import Counter, CounterStore, Settlement, Take, Tally, counter_of
 from weir.services.attempt import Ask, Attempt, Call, Recorder
@@ -106,11 +107,14 @@ class Limits:
         *,
         now: Callable[[], datetime],
         clock: Callable[[], float],
+        deadlines: Deadlines = NO_DEADLINES,
     ) -> None:
+        """`deadlines` are the process's own, for calls that say nothing else."""
         self._book = book
         self._counters = counters
         self._recorder = recorder
         self._now, self._clock = now, clock
+        self._deadlines = deadlines
         self._out_of_reach_until = -math.inf
         self._full: dict[Counter, tuple[float, Tally]] = {}
         self._refusals: dict[Counter, _Refusals] = {}
@@ -129,7 +133,7 @@ class Limits:
             if self._clock() < self._out_of_reach_until:
                 attempt.notices += (NOT_ENFORCED,)
                 return None
-            admission = await self._admission(ask, holding, attempt.accepted_at)
+            admission = await self._admission(ask, holding, attempt.accepted_at, self._patience_s(attempt))
         except LedgerUnavailable:
             logger.exception("limits not enforced", extra={"record_id": attempt.id})
             self._out_of_reach_until = self._clock() + OUT_OF_REACH_S
@@ -176,10 +180,20 @@ class Limits:
         finally:
             self._lines.leave([settlement.counter for settlement in settlements], settled=True)
 
-    async def _admission(self, ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> Admission:
+    def _patience_s(self, attempt: Attempt[Call]) -> float:
+        """How long the call may wait: not longer than it may take as a whole."""
+        routing = attempt.ask.routing
+        total_s = (self._deadlines if routing is None else routing.deadlines.over(self._deadlines)).total_s
+        if not total_s:
+            return LONGEST_WAIT_S
+        return min(LONGEST_WAIT_S, total_s - self._recorder.elapsed_ms(attempt) / 1000)
+
+    async def _admission(
+        self, ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime, patience_s: float
+    ) -> Admission:
         needs = _needs(ask, holding, at)
         place = Place(self._lines)
-        until = self._clock() + LONGEST_WAIT_S
+        until = self._clock() + patience_s
         try:
             while True:
                 minute = minute_of(at)

@@ -309,11 +309,17 @@ class _Run(Generic[Result]):
             return exc
 
     def _place(self, model: str) -> Place | None:
-        """None where nothing is to be learnt: whoever brings a key of their own runs into limits of their own."""
+        """None where nothing is to be learnt: whoever brings a key of their own runs into limits of their own.
+
+        A workspace's key is that of all its calls.
+        """
         target, ask = self._targets[model], self._attempt.ask
-        if isinstance(target, WeirError) or target.provider.name in ask.provider_keys:
+        if isinstance(target, WeirError):
             return None
-        return Place(ask.workspace, target.provider.name, target.model)
+        provider = target.provider.name
+        if provider in ask.provider_keys and provider not in ask.lent:
+            return None
+        return Place(ask.workspace, provider, target.model)
 
     def _warn_of_unusable(self) -> None:
         """Said with every call, so that it is not found out on the day when the first model fails."""
