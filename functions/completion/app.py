@@ -151,6 +151,10 @@ class Completing:
                 await attempt.admission.settled()
             await self._repeats.give_up(attempt)
             raise
+        except BaseException:  # a fault of ours, or the process ends: a budget of a month is not to remember it
+            if attempt.admission is not None:
+                attempt.admission.settle(None)
+            raise
         finally:
             if lending is not None and attempt.tries:
                 lending.refused(attempt, attempt.refused_by)
