@@ -164,8 +164,8 @@ async def streamed(python: str, name: str, environ: Mapping[str, str], event: Ma
 
 
 def used_ms(pid: int) -> float:
-    """Processor time of all threads; the first figure is nanoseconds (proc(5), schedstat)."""
-    return sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
+    """Processor time of all threads, ended ones as well, by the process's own clock (clock_getcpuclockid(3))."""
+    return time.clock_gettime(~pid << 3 | 2) * 1000
 
 
 def peak_rss_mb(pid: int) -> float:

@@ -48,16 +48,17 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
-    ledger, configurations, keys, projections = open_stores(settings)
+    stores = open_stores(settings)
+    configurations = stores.configurations
     return Runtime(
         settings=settings,
-        keyring=Keyring(PRINCIPALS, keys, now=lambda: START),
-        keys=Keys(keys, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
-        ledger=ledger,
+        keyring=Keyring(PRINCIPALS, stores.keys, now=lambda: START),
+        keys=Keys(stores.keys, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
+        ledger=stores.ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),
         limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=time.monotonic),
-        projections=projections,
+        open_projections=stores.open_projections,
         environ=environ or {},
         secrets=frozenset({KEY}),
         now=lambda: START + timedelta(seconds=next(ticks)),

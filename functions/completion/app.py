@@ -37,7 +37,7 @@ from weir.services.tries import added
 
 if TYPE_CHECKING:
     from weir.services.cache import AnswerCache
-    from weir.services.limits import Admission
+    from weir.services.limits import Admission, Limits
 
 FALLBACK_REASON, MODEL = "x-weir-fallback-reason", "x-weir-model"
 """Where another model than the first answered: why, and which, by the name that the call or its configuration gave."""
@@ -69,7 +69,7 @@ class Completing:
         self._service, self._embedder = completions(runtime)
         self._repeats = Repeats(runtime.ledger)
         self._cache: AnswerCache | None = None
-        self._limits = limits_in_force(runtime)
+        self._limits: Limits | None = None
         self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 
     async def openai(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class Completing:
         if attempt.ask.cache is not None and (cached := await self._cached(attempt)) is not None:
             return again(attempt, cached)
         try:
-            admission = await self._limits.admit(attempt)
+            admission = await self._admitted(attempt)
             if admission is not None and admission.refusal is not None:
                 return await self._refused(attempt, admission, admission.refusal, dialect)
             return await make(attempt)
@@ -159,10 +159,22 @@ class Completing:
             if lending is not None and attempt.tries:
                 lending.refused(attempt, attempt.refused_by)
 
+    async def _admitted(self, attempt: Attempt[Call]) -> "Admission | None":
+        """None if no limit holds for the call. What enforces limits is imported where a workspace has any."""
+        if self._limits is None:
+            try:
+                if not await self._runtime.limits.rules(attempt.ask.workspace):
+                    return None
+            except LedgerUnavailable:
+                pass  # the limits themselves know what becomes of the call then
+        if self._limits is None:  # another call may have been here meanwhile
+            self._limits = limits_in_force(self._runtime)
+        return await self._limits.admit(attempt)
+
     async def _refused(
         self, attempt: Attempt[Call], admission: "Admission", error: LimitExceeded, dialect: Dialect
     ) -> Response:
-        recorded = await self._limits.keep_refusal(attempt, admission)
+        recorded = self._limits is not None and await self._limits.keep_refusal(attempt, admission)
         if not recorded:
             await self._repeats.give_up(attempt)
         return error_reply(error, dialect, _headers(attempt) | ({} if recorded else NOT_STORED))

@@ -57,7 +57,12 @@ class RequestLogs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._logs = Logs(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
-        self._queries = LogQueries(runtime.ledger, projections=runtime.projections, now=runtime.now)
+        self._queries = LogQueries(
+            runtime.ledger,
+            projections=runtime.projections,
+            indexes=runtime.settings.indexes,
+            now=runtime.now,
+        )
         self._traces = Traces(runtime.ledger, now=runtime.now, new_id=runtime.new_id)
         self._refusals = Refusals(runtime.ledger, runtime.keyring, now=runtime.now, new_id=runtime.new_id)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.cost.beside import measure_beside
 from infra.cost.idle import OPTIONS, idle_bill
 from infra.cost.paths import Kept, measure
 from infra.cost.waiting import HOURS_A_MONTH, WAITS_S, memory_mb, waiting
@@ -45,12 +46,23 @@ def main() -> int:
         f"Beside the writes: a million requests of the API are {api:.2f} USD, a GB kept a month {stored:.2f} USD.\n"
         "The time of Lambda is not in this, nor are reads, the archive and the projector.\n"
     )
+    sys.stdout.write(_beside(prices))
     sys.stdout.write(_waits(prices))
     sys.stdout.write(
         f"Idle, a month: {idle}.\n"
         f"Prices of {prices['date']}, with their sources in infra/prices.toml; nothing here was checked on real AWS.\n"
     )
     return 0
+
+
+def _beside(prices: Mapping[str, Any]) -> str:
+    """What only some completions write, and what each one logs."""
+    found = measure_beside()
+    per_unit, per_gb = prices["write_unit"]["usd_per_million"], prices["log"]["usd_per_gb"]
+    rows = [("beside a completion", "units", "bytes", "USD/million")]
+    rows += [(name, str(units), "", f"{units * per_unit:.2f}") for name, units in found.units.items()]
+    rows += [(name, "", str(size), f"{size / 1e3 * per_gb:.2f}") for name, size in found.logged.items()]
+    return f"\n{''.join(aligned(rows))}\n"
 
 
 def _waits(prices: Mapping[str, Any]) -> str:

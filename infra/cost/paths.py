@@ -18,6 +18,7 @@ from infra.cost.units import Counted, write_units
 from tests.infra.template import table_definition
 from weir.ledger import aws, payloads
 from weir.ledger.dynamodb import DynamoDBRecordStore
+from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
 from weir.ledger.keys import Index
 from weir.ledger.ledger import Ledger
 from weir.ledger.s3 import S3BlobStore
@@ -58,23 +59,33 @@ class Stack:
     async def keep(self, body: Body, size: int) -> Kept:
         """A call whose payload is a text of `size` bytes, give or take a few. The first ones warm up."""
         length = size
-        kept = await self._send(*body(SAMPLE[:length]))
+        kept = await self._kept(*body(SAMPLE[:length]))
         for _ in range(_ATTEMPTS):
             if 0 <= size - kept.payload < _CLOSE_ENOUGH and not kept.units["other"]:
                 break
             length += size - kept.payload
             if not 0 < length <= len(SAMPLE):
                 raise ValueError("the sample is too short")
-            kept = await self._send(*body(SAMPLE[:length]))
+            kept = await self._kept(*body(SAMPLE[:length]))
         return kept
 
-    async def _send(self, method: str, path: str, body: dict[str, Any]) -> Kept:
-        self._dynamodb.puts.clear()
-        self._s3.puts.clear()
+    async def send(self, method: str, path: str, body: dict[str, Any]) -> Counter[str]:
+        """Write units by purpose."""
+        self._dynamodb.clear()
+        self._s3.clear()
+        await self.ask(method, path, body)
+        items = (write_units(put["Item"], self._indexes) for put in self._dynamodb.puts)
+        return sum(items, Counter(self._dynamodb.updated))
+
+    async def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What is answered. Raises httpx.HTTPStatusError."""
         answer = await self._client.request(method, path, json=body)
         answer.raise_for_status()
+        return answer.json()
+
+    async def _kept(self, method: str, path: str, body: dict[str, Any]) -> Kept:
+        units = await self.send(method, path, body)
         items = [put["Item"] for put in self._dynamodb.puts]
-        units: Counter[str] = sum((write_units(item, self._indexes) for item in items), Counter())
         contents = [item["content"]["B"] for item in items if "content" in item]
         contents += [put["Body"] for put in self._s3.puts]
         return Kept(
@@ -144,13 +155,13 @@ def logged(text: str) -> tuple[str, str, dict[str, Any]]:
     )
 
 
-def completed(text: str) -> tuple[str, str, dict[str, Any]]:
+def completed(text: str, **more: Any) -> tuple[str, str, dict[str, Any]]:
     """The demo's answer repeats the last message, which is short, as most answers are."""
     question = {"role": "user", "content": "Which of these steps matters most, and what happens if it is left out?"}
     return (
         "POST",
         "/v1/chat/completions",
-        {"model": "demo/echo", "messages": [*messages(text), question], "max_tokens": 1024},
+        {"model": "demo/echo", "messages": [*messages(text), question], "max_tokens": 1024, **more},
     )
 
 
@@ -166,12 +177,12 @@ def measure(sizes: tuple[int, ...], indexes: frozenset[Index]) -> dict[tuple[str
     async def all_of(stack: Stack) -> dict[tuple[str, int], Kept]:
         return {(name, size): await stack.keep(body, size) for name, body in PATHS.items() for size in sizes}
 
-    with _stack(indexes) as stack:
+    with open_stack(indexes) as stack:
         return asyncio.run(all_of(stack))
 
 
 @contextmanager
-def _stack(indexes: frozenset[Index]) -> Iterator[Stack]:
+def open_stack(indexes: frozenset[Index]) -> Iterator[Stack]:
     name = f"weir-{secrets.token_hex(4)}"
     environ = {
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -190,7 +201,8 @@ def _stack(indexes: frozenset[Index]) -> Iterator[Stack]:
             s3.create_bucket(Bucket=name)
             runtime = bootstrap(environ)
             records = DynamoDBRecordStore(dynamodb, name, indexes=indexes)
-            ledger = Ledger(records, S3BlobStore(s3, name), level=payloads.SMALL)
+            answers = DynamoDBAnswerStore(dynamodb, name)
+            ledger = Ledger(records, S3BlobStore(s3, name), level=payloads.SMALL, answers=answers)
             runtime.ledger.close()
             yield Stack(replace(runtime, ledger=ledger), dynamodb, s3)
             ledger.close()

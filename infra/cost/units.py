@@ -8,20 +8,29 @@ from weir.ledger.small_items import size
 
 _UNIT = 1024
 _OTHER_WRITES = frozenset({"update_item", "delete_item", "batch_write_item", "transact_write_items"})
+_COUNTERS = "#used#"
+"""In the partition keys of limits' counters, see weir/ledger/keys.py: items of some 200 bytes, a unit an update."""
 
 
 class Counted:
-    """A botocore client that remembers what was put."""
+    """A botocore client that remembers what was put, and the units of what was updated."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.exceptions = client.exceptions
         self.puts: list[Mapping[str, Any]] = []
+        self.updated: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        self.puts.clear()
+        self.updated.clear()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
             if operation in ("put_item", "put_object"):
                 self.puts.append(arguments)
+            elif operation == "update_item" and _COUNTERS in arguments["Key"]["pk"]["S"]:
+                self.updated["limit"] += 1
             elif operation in _OTHER_WRITES:
                 raise LookupError(f"no rule says how many units {operation} takes")
             return getattr(self._client, operation)(**arguments)
@@ -50,6 +59,8 @@ def _purpose(item: Mapping[str, Mapping[str, Any]]) -> str:
         return "record"
     if sk.startswith("p#"):
         return "payload"
+    if "#cache#" in pk:
+        return "answer"
     return "caller's id" if "#id#" in pk else "other"
 
 

@@ -283,13 +283,38 @@ def parameters_of_theirs_in_all_places_by_precedence() -> None:
 
 
 @check
+def fallback_answers_after_a_failure() -> None:
+    client().gateway.create_chat_completion(
+        model="gpt-status-500", messages=HELLO, fallback_models=["gpt-either"], retry_params={"num_retries": 1},
+        request_options={"max_retries": 0},
+    )  # fmt: skip
+    log = only()
+    holds(log, model="gpt-either", status="success", fallback_reason="unavailable")
+    equal([tried["model"] for tried in log["attempts"]], ["gpt-status-500", "gpt-status-500", "gpt-either"])
+
+
+@check
+def same_call_is_answered_from_the_cache() -> None:
+    ask = partial(
+        client().gateway.create_chat_completion, model="gpt-either", messages=HELLO, cache_enabled=True, cache_ttl=60
+    )
+    ask()
+    ask()
+    first, second = new(2)
+    holds(second, cost=0.0, cached_from=first["id"])
+
+
+@check
 def parameters_without_effect_are_warned_of() -> None:
     client().gateway.create_chat_completion(
-        model="gpt-either", messages=HELLO, fallback_models=["gpt-configured"], cache_enabled=True, cache_ttl=60,
-        load_balance_models=[{"model": "gpt-either", "weight": 1}], retry_params={"num_retries": 1},
-    )  # fmt: skip
+        model="gpt-either",
+        messages=HELLO,
+        load_balance_group={"group_id": "canary"},
+        cache_options={"omit_log": True},
+        cache_enabled=True,
+    )
     warnings = only()["warnings"]
-    for name in ("fallback_models", "cache_enabled", "load_balance_models"):
+    for name in ("load_balance_group", "cache_options.omit_log"):
         assert name in warnings, warnings
 
 
@@ -343,9 +368,10 @@ def logs_refusals_are_typed() -> None:
         refused(respan_errors.BadRequestError, partial(spans.get_spans_summary, filters=filters))
     refused(respan_errors.BadRequestError, lambda: spans.list_spans(page=1, sort_by="flavour"))
     refused(respan_errors.BadRequestError, lambda: spans.request_logs_groups_list(group_by="flavour"))
+    new(0)
     large = refused(ApiError, lambda: spans.create_span(model="m", input="x" * 7_000_000))
     equal(large.status_code, 413)
-    new(0)
+    holds(only(), status_code=413)  # what is too large is put on record, without its words
 
 
 @check

@@ -14,7 +14,7 @@ from tests.faults.runs import Violated, positions, run
 from tests.faults.scenario import FULL, Call, Scenario, Step, any_scenario
 from tests.faults.storages import OnDynamoDB, OnSQLite, Opening
 from weir.domain.rollup import Dimensions, Rollup
-from weir.ledger import projections, sqlite
+from weir.ledger import projections, sqlite_writes
 from weir.ledger.archive import Archive
 from weir.ledger.ports import Kept
 from weir.ledger.projection_items import RollupRow, from_rollup_item, to_rollup_item
@@ -84,8 +84,8 @@ _MUTATIONS: Mapping[str, tuple[Any, str, Any]] = {
     "the archive forgets what it holds": (Archive, "_lacking", lambda archive, partition, known, batch: batch),
     "what is put aside is thrown away": (Spill, "put", lambda spill, record, payload: Kept(record.id, new=True)),
     "a caller's id is not remembered": (
-        sqlite,
-        "_claim",
+        sqlite_writes,
+        "claim",
         lambda connection, workspace, caller_id, id, instead_of=None: id,
     ),
 }

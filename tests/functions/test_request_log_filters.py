@@ -15,7 +15,7 @@ from tests.runtime import START, Caller
 from weir.domain.completion import Usage
 from weir.domain.errors import RequestInvalid
 from weir.domain.record import Failure, Record
-from weir.http.request_log_filters import FLAGS, NUMBERS, TEXTS, like, to_matches
+from weir.http.request_log_filters import FLAGS, NUMBERS, TEXTS, like, only_text, to_matches
 from weir.runtime.bootstrap import Runtime
 
 FULL = a_record(
@@ -211,6 +211,27 @@ def test_conditions_are_joined(filters: Any, operator: Any, expected: bool) -> N
     question = to_matches(filters, operator)
     assert question is not None
     assert question(FULL) == expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "operator", "expected"),
+    [
+        ({"note": {"operator": "", "value": ["x"]}}, None, "x"),
+        ({"note": {"value": "x"}}, "OR", "x"),
+        ({"note": {"operator": "eq", "value": ["x"]}, "model": {"value": "m"}}, None, "x"),
+        ({"note": {"value": ["x"]}, "model": {"value": "m"}}, "OR", None),
+        ({"note": {"value": ["x", "y"]}}, None, None),
+        ({"note": {"operator": "not", "value": ["x"]}}, None, None),
+        ({"note": {"operator": "iexact", "value": ["x"]}}, None, None),
+        ({"note": {"value": [""]}}, None, None),
+        ({"note": {"filter_params": {"model": {"value": "m"}}, "value": "x"}}, None, None),
+        ({"model": {"value": "m"}}, None, None),
+        (None, None, None),
+    ],
+)
+def test_one_text_is_asked_for_where_every_record_has_it(filters: Any, operator: Any, expected: str | None) -> None:
+    to_matches(filters, operator)
+    assert only_text("note", filters, operator) == expected
 
 
 @pytest.mark.parametrize("filters", [None, {}, {"note": []}, {"bundle": {"filter_params": {}}}])

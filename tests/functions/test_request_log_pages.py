@@ -13,6 +13,7 @@ from tests.functions.watched import Watched, watched
 from tests.runtime import START, TEST_KEY, Caller, fixed_runtime
 from weir.domain.ids import instant_of, uuid7
 from weir.domain.record import Record
+from weir.ledger.keys import INDEXES, Index
 from weir.ledger.ports import Entry
 from weir.runtime.bootstrap import Runtime
 from weir.services import log_queries
@@ -134,6 +135,45 @@ def test_a_summary_over_more_records_than_are_looked_at_is_summed_in_the_engine(
     assert full.caller.post(SUMMARY).json()["number_of_requests"] == MANY
     assert [row["number_of_requests"] for row in full.get(GROUPS)["results"]] == [MANY]
     assert full.store.read() == 0
+
+
+OF_C1 = {"customer_identifier": {"operator": "", "value": ["c1"]}}
+
+
+@pytest.mark.parametrize("indexes", [INDEXES, frozenset[Index]()], ids=["index", "no-index"])
+@pytest.mark.parametrize(
+    ("path", "options", "read"),
+    [
+        (LIST, {"params": {"customer_identifier": "c1", "page_size": 4}}, 5),
+        (LIST, {"params": {"page_size": 4}, "json": {"filters": OF_C1}}, 5),
+        (LIST, {"json": {"filters": OF_C1, "operator": "OR"}}, 10),
+        (LIST, {"json": {"filters": {**OF_C1, "model": {"value": "m"}}}}, 10),
+        (LIST, {"params": {"sort_by": "-cost"}, "json": {"filters": OF_C1}}, 10),
+        (LIST, {"params": {"customer_identifier": "c2"}, "json": {"filters": OF_C1}}, 0),
+        (SUMMARY, {"json": {"filters": OF_C1}}, 10),
+        (GROUPS, {"params": {"customer_identifier": "c1"}}, 10),
+        (LIST, {"params": {"start_time": "2026-01-02T03:08:00Z", "customer_identifier": "c1"}}, 2),
+    ],
+)
+def test_of_one_customer_only_that_ones_records_are_read_where_there_is_the_index(
+    runtime: Runtime, path: str, options: Any, read: int, indexes: frozenset[Index]
+) -> None:
+    counted, store = watched(runtime)
+    with closing(store):
+        keep(
+            store,
+            [replace(each, customer_identifier="c1") if n % 30 == 0 else each for n, each in enumerate(many(300))],
+        )
+        settings = runtime.settings.model_copy(update={"indexes": indexes})
+        by_time = Caller.of(
+            replace(counted, settings=settings.model_copy(update={"indexes": frozenset()})), [request_log.mount]
+        )
+        caller = Caller.of(replace(counted, settings=settings), [request_log.mount])
+        expected = by_time.post(path, **options).json()
+        store.read()
+
+        assert caller.post(path, **options).json() == expected
+        assert (store.read() == read) == bool(indexes)
 
 
 def test_rare_matches_come_on_short_pages_until_nothing_is_left_to_look_at(

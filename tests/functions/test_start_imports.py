@@ -22,7 +22,15 @@ SDKS = {
     "s3transfer",
 }
 SERVERS = {"uvicorn", "uvloop", "httptools", "moto"}
-LATE = {"google.protobuf", "weir.analytics.engine", "weir.cli"}
+LATE = {
+    "google.protobuf",
+    "weir.analytics.engine",
+    "weir.cli",
+    "weir.ledger.dynamodb_counters",
+    "weir.services.cache",
+    "weir.services.lending",
+    "weir.services.limits",
+}
 ENGINE_OF_ONE_MACHINE = {"sqlite3", "_sqlite3"}
 WEB = {"fastapi", "mangum"}
 OUR_OWN_FORM = {f"weir.protocols.{name}" for name in ("base", "jsonbytes", "openai_usage", "sse")}

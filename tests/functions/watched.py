@@ -48,7 +48,9 @@ class Watched:
         return self._store.of_session(workspace, session_id, **bounds)
 
     def of_customer(self, workspace: str, customer_identifier: str, **bounds: Any) -> tuple[Record, ...]:
-        return self._store.of_customer(workspace, customer_identifier, **bounds)
+        found = self._store.of_customer(workspace, customer_identifier, **bounds)
+        self.reads.append(len(found))
+        return found
 
     def of_intent(self, workspace: str, application: str, intent: str, **bounds: Any) -> tuple[Record, ...]:
         return self._store.of_intent(workspace, application, intent, **bounds)

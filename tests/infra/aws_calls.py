@@ -5,14 +5,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import botocore.session
 import pytest
+
+from weir.providers.sigv4 import sign
 
 TABLE = "arn:aws:dynamodb:::table/"
 BUCKET = "arn:aws:s3:::"
 QUEUE = "arn:aws:sqs:::"
 PARAMETER = "arn:aws:ssm:::parameter"
+MODEL = "arn:aws:bedrock:::foundation-model/"
 
 
 class Need(NamedTuple):
@@ -51,6 +55,26 @@ class Recording:
         if self._function is not None and model.name == "GetObject" and http_response.status_code == 404:
             self.needs.add(Need(self._function, "s3:ListBucket", BUCKET + context["asked"]["Bucket"]))
 
+    def signed(self, method: str, url: str) -> None:
+        """What is asked without botocore."""
+        if self._function is not None:
+            self.needs.add(Need(self._function, *needed_of_bedrock(method, urlsplit(url).path)))
+
+
+def needed_of_bedrock(method: str, path: str) -> tuple[str, str]:
+    """Converse needs the same as InvokeModel. Raises LookupError for what nobody has said this of.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/inference-prereq.html
+    """
+    start, model, operation = path.removeprefix("/").split("/")
+    match method, start, operation:
+        case "POST", "model", "invoke" | "converse":
+            return "bedrock:InvokeModel", MODEL + unquote(model)
+        case "POST", "model", "invoke-with-response-stream" | "converse-stream":
+            return "bedrock:InvokeModelWithResponseStream", MODEL + unquote(model)
+        case _:
+            raise LookupError(f"no rule says which action {method} {path} needs")
+
 
 def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Raises LookupError for an operation that nobody has said this of."""
@@ -84,7 +108,7 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
 
 @contextmanager
 def recorded() -> Iterator[Recording]:
-    """Of every client that is made inside."""
+    """Of every client that is made inside, and of what is signed there."""
     recording = Recording()
     made = botocore.session.get_session
 
@@ -94,6 +118,11 @@ def recorded() -> Iterator[Recording]:
         watched.register("after-call", recording.answered)
         return watched
 
+    def signed(method: str, url: str, *arguments: Any, **named: Any) -> dict[str, str]:
+        recording.signed(method, url)
+        return sign(method, url, *arguments, **named)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "get_session", session)
+        patch.setattr("weir.providers.aws_access.sign", signed)
         yield recording

@@ -21,7 +21,7 @@ from functions.projector import app as projector
 from functions.upkeep import app as upkeep
 from tests.functions.test_lambda import EVENTS, header
 from tests.infra import template
-from tests.infra.aws_calls import BUCKET, PARAMETER, QUEUE, TABLE, Need, Recording
+from tests.infra.aws_calls import BUCKET, MODEL, PARAMETER, QUEUE, TABLE, Need, Recording
 from tests.infra.flows import MESSAGES, NOISE, REGION, World, world
 from tests.infra.test_template import given
 from weir.ledger.archive import Archive
@@ -47,6 +47,9 @@ BY_LAMBDA_ITSELF = {
     )
 }
 """What Lambda does with a function's role: it reads the stream, by its guide, with-ddb."""
+
+BY_BEDROCK_ITSELF = {("Completion", "bedrock:GetInferenceProfile")}
+"""What it asks with a caller's role where a profile is named, by its user guide, inference-prereq."""
 
 BY_POWERTOOLS = {"get_parameter", "get_secret_value"}
 BY_THE_COMMAND = {"receive_message", "delete_message", "get_queue_attributes"}
@@ -78,6 +81,8 @@ def _pattern(resource: dict[str, Any]) -> str:
             return ARNS[name]
         case {"Fn::Split": [",", {"Ref": "CredentialSecretArns"}]}:
             return f"{SECRET}*"
+        case {"Fn::Split": [",", {"Ref": "BedrockModels"}]}:
+            return f"{MODEL}*"
         case {"Fn::Sub": text} if ":ssm:" in text:
             assert text == ("arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${CredentialsPath}/*")
             return f"{PARAMETER}{CREDENTIALS_PATH}/*"
@@ -113,7 +118,7 @@ def test_no_function_makes_a_call_that_its_policy_does_not_allow(seen: Recording
 
 def test_no_function_may_do_what_it_does_not_do(seen: Recording) -> None:
     unused = {each for each in allowed() if not any(each.covers(need) for need in seen.needs)}
-    assert {each[:2] for each in unused} == BY_LAMBDA_ITSELF
+    assert {each[:2] for each in unused} == BY_LAMBDA_ITSELF | BY_BEDROCK_ITSELF
 
 
 def test_every_operation_that_the_code_asks_for_was_seen(seen: Recording) -> None:
@@ -324,6 +329,27 @@ def keys_of_workspaces(weir: World) -> None:
     assert weir.complete(model="openai/x")["statusCode"] == 502
 
 
+def models_of_bedrock(weir: World) -> None:
+    """They are out of reach, and asked with a signature all the same."""
+    for model in ("bedrock/amazon.nova-lite-v1:0", "bedrock/invoke/anthropic.claude-sonnet-4-6"):
+        for stream in (False, True):
+            assert weir.complete(model=model, stream=stream)["statusCode"] == 502
+    embedding = {"model": "bedrock/amazon.titan-embed-text-v2:0", "input": "Grüezi"}
+    weir.done("Completion", "POST", "/v1/embeddings", embedding, status=502)
+
+
+def limited(weir: World) -> None:
+    path, made = "/api/v1/limits", []
+    for measure in ("requests_per_minute", "tokens_per_minute"):
+        asked = {"per": "key", "name": "*", "measure": measure, "limit": 1}
+        made.append(weir.done("Portal", "POST", path, asked, status=201)["data"]["id"])
+    for _ in range(2):  # the second one is refused, unless a minute begins between them
+        weir.complete()
+    for id in made:
+        weir.done("Portal", "GET", f"{path}/{id}/use", name="operator")
+        weir.done("Portal", "DELETE", f"{path}/{id}")
+
+
 def cached(weir: World) -> None:
     for _ in range(2):
         weir.complete(cache_enabled=True)
@@ -335,12 +361,15 @@ SETTINGS: Mapping[Callable[[World], None], Mapping[str, str]] = {
         "WEIR_CREDENTIALS": f"ssm:{CREDENTIALS_PATH}/,secretsmanager:{SECRET}",
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
     },
+    models_of_bedrock: {"BEDROCK_BASE_URL": "http://127.0.0.1:9"},
 }
 
 FLOWS: tuple[Callable[[World], None], ...] = (
     every_route,
     cached,
+    limited,
     keys_of_workspaces,
+    models_of_bedrock,
     completions,
     completions_that_are_put_aside,
     stored_pairs,

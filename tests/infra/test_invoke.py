@@ -1,6 +1,7 @@
 """`make invoke` and the sample events: what is asked wrongly, what is printed, and that the events fit the template."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,24 @@ import pytest
 
 from infra import invoke
 from tests.infra import template
+from weir.runtime.bootstrap import bootstrap
 
+TOOLS = template.ROOT / ".venv-aws" / "bin" / "python"
 EVENTS = sorted(invoke.EVENTS.glob("*.json"))
 REST_API = {"resource", "path", "httpMethod", "headers", "multiValueHeaders", "requestContext", "isBase64Encoded"}
+
+AS_SAM_SETS_THEM = """
+import json
+from samcli.commands.local.lib.local_lambda import LocalLambdaRunner
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+
+stacks, _ = SamLocalStackProvider.get_stacks("template.yaml")
+given = json.load(open("infra/sam-local.json"))
+functions = SamFunctionProvider(stacks)
+runner = LocalLambdaRunner(None, functions, ".", ".", env_vars_values=given)
+print(json.dumps({each.name: runner._make_env_vars(each).resolve() for each in functions.get_all()}))
+"""
 
 
 def function_of(folder: str) -> dict[str, Any]:
@@ -87,3 +103,19 @@ def test_an_event_is_one_that_the_template_sends(path: Path) -> None:
         assert "DynamoDB" in {source["Type"] for source in sources}
     else:
         assert event in [json.loads(s["Properties"]["Input"]) for s in sources if s["Type"] == "Schedule"]
+
+
+@pytest.mark.skipif(not TOOLS.exists(), reason="the AWS tools are not installed; `make test` installs them")
+def test_sam_local_gives_every_function_settings_that_it_starts_with(tmp_path: Path) -> None:
+    environ = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path), "AWS_DEFAULT_REGION": "us-east-1"}
+    done = subprocess.run(
+        [TOOLS, "-c", AS_SAM_SETS_THEM], cwd=template.ROOT, env=environ, capture_output=True, check=True
+    )
+    given: dict[str, dict[str, str]] = json.loads(done.stdout)
+
+    assert set(given) == set(template.resources("AWS::Serverless::Function"))
+    for variables in given.values():
+        assert variables["WEIR_DATA_DIR"].startswith("/tmp/")
+        runtime = bootstrap({**variables, "WEIR_DATA_DIR": str(tmp_path)})
+        runtime.ledger.close()
+        assert (runtime.settings.engine, runtime.settings.api_key) == ("sqlite", invoke.KEY_OF_THE_EVENTS)

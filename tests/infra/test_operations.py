@@ -3,17 +3,22 @@
 import ast
 import json
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from infra.resolve import resolved
 from tests.infra import template
+from weir.analytics import saved
+from weir.cli import arguments_parser
 
 OPERATIONS = template.load("infra/operations.yaml")
 RUNBOOKS = template.ROOT / "docs" / "runbooks"
-METRICS = template.ROOT / "layers" / "shared" / "weir" / "runtime" / "metrics.py"
+WEIR = template.ROOT / "layers" / "shared" / "weir"
+METRICS = WEIR / "runtime" / "metrics.py"
 FOLDERS = {path.parent.name for path in template.ROOT.glob("functions/*/app.py")}
 
 OF_AWS = {
@@ -82,6 +87,19 @@ def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
         assert pages[name].startswith(f"# {name}\n\n**What it means.** ")
         assert "\n**How to look.**" in pages[name]
         assert "\n**What to do.**" in pages[name]
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_page_tells_to_run_and_to_look_for_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for command in re.findall(r"(?:^    |`)(?:\.venv/bin/)?(weir [^`\n]+)", text, re.MULTILINE):
+        arguments_parser().parse_args(shlex.split(command, comments=True)[1:])
+    for name in re.findall(r"--saved (\w+)", text):
+        assert name in saved.names()
+    for message in re.findall(r"""--filter-pattern '"([^"]+)"'""", text):
+        assert any(f'"{message}"' in source.read_text(encoding="utf-8") for source in WEIR.rglob("*.py"))
+    for name in re.findall(r"<([A-Z]\w+)>", text):
+        assert name in template.load()["Outputs"]
 
 
 def test_the_list_of_runbooks_has_all_of_them() -> None:

@@ -159,6 +159,24 @@ def test_a_function_url_streams_and_is_open_only_where_weirs_keys_are_what_it_as
         ]
 
 
+def test_models_of_bedrock_are_asked_by_the_completion_alone_and_only_those_that_are_named(deploy: Deploy) -> None:
+    model = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
+    new, other = changes(deploy(), deploy(BedrockModels=model))
+    assert (new, other) == (set(), {"CompletionRole"})
+    before, after = (
+        made["CompletionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for made in (deploy(), deploy(BedrockModels=model))
+    )
+    assert after == [
+        *before,
+        {
+            "Effect": "Allow",
+            "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:GetInferenceProfile"],
+            "Resource": {"Fn::Split": [",", model]},
+        },
+    ]
+
+
 def test_a_key_of_ones_own_encrypts_all_that_is_kept_and_the_settings(deploy: Deploy) -> None:
     before, after = deploy(), deploy(KmsKeyArn=KEY)
     new, other = changes(before, after)
@@ -236,6 +254,7 @@ def test_what_a_person_needs_is_put_out(whole: dict[str, Any]) -> None:
         "BucketName",
         "DeadLettersUrl",
         "LogGroupName",
+        "UpkeepName",
     }
     given = {"DomainName": "llm.example.com", "FunctionUrl": "iam", "Dashboard": "on"}
     assert set(resolved(whole, given)["Outputs"]) - set(resolved(whole)["Outputs"]) == {

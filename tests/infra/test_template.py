@@ -104,6 +104,9 @@ def test_no_function_may_do_everything_or_reach_everything() -> None:
                     assert (name, statement["Action"]) == ("Completion", "ssm:GetParameter")
                 case {"Fn::Split": [",", {"Ref": "CredentialSecretArns"}]}:
                     assert (name, statement["Action"]) == ("Completion", "secretsmanager:GetSecretValue")
+                case {"Fn::Split": [",", {"Ref": "BedrockModels"}]}:
+                    assert name == "Completion"
+                    assert all(action.startswith("bedrock:") for action in listed(statement["Action"]))
                 case {"Fn::Sub": path} if path in {f"${{Bucket.Arn}}/{prefix}/*" for prefix in PREFIXES}:
                     pass
                 case {"Fn::Sub": path} if path in {f"${{Table.Arn}}/index/{index}" for index in INDEXES}:
@@ -224,6 +227,27 @@ def test_the_key_never_stands_in_the_template() -> None:
     assert (parameter["NoEcho"], parameter["Default"]) == (True, "")
 
 
+@pytest.mark.parametrize(
+    ("arns", "taken"),
+    [
+        ("", True),
+        ("arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0", True),
+        (
+            "arn:aws:bedrock:us-east-1:111122223333:inference-profile/us.anthropic.claude-sonnet-4-6,"
+            "arn:aws:bedrock:*::foundation-model/anthropic.claude-sonnet-4-6",
+            True,
+        ),
+        ("*", False),
+        ("arn:aws:bedrock:*:*:*", False),
+        ("arn:aws:s3:::bucket/key", False),
+        ("arn:aws:bedrock:us-east-1::foundation-model/a, arn:aws:bedrock:us-east-1::foundation-model/b", False),
+    ],
+)
+def test_models_of_bedrock_are_named_by_arns_of_bedrock(arns: str, taken: bool) -> None:
+    pattern = template.load()["Parameters"]["BedrockModels"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, arns)) == taken
+
+
 def test_keys_of_workspaces_are_read_only_where_the_parameters_say_and_by_none_but_who_calls_providers() -> None:
     conditional = [
         (name, statement["Fn::If"][0], statement["Fn::If"][1]["Action"])
@@ -235,6 +259,11 @@ def test_keys_of_workspaces_are_read_only_where_the_parameters_say_and_by_none_b
     assert conditional == [
         ("CompletionRole", "HasCredentialsPath", "ssm:GetParameter"),
         ("CompletionRole", "HasCredentialSecrets", "secretsmanager:GetSecretValue"),
+        (
+            "CompletionRole",
+            "HasBedrockModels",
+            ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream", "bedrock:GetInferenceProfile"],
+        ),
     ]
     text, parts = GLOBALS["Environment"]["Variables"]["WEIR_CREDENTIALS"]["Fn::Sub"]
     path, secrets = parts["Path"]["Fn::If"], parts["Secrets"]["Fn::If"]

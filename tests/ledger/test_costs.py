@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.cost.__main__ import SIZES, dollars, read_prices
+from infra.cost.beside import measure_beside
 from infra.cost.idle import idle_bill
 from infra.cost.paths import PATHS, Kept, measure
 from infra.cost.units import write_units
@@ -158,6 +159,19 @@ def test_8_kb_with_a_session_index_cost_no_more_than_3_80_a_million() -> None:
     assert found["store-only", 8192].units["index session"] == 1
     assert 8000 < found["store-only", 8192].payload <= 8192
     assert dollars(found["store-only", 8192], read_prices()) <= 3.80
+
+
+def test_limits_the_cache_and_the_log_cost_what_the_documentation_says() -> None:
+    """docs/limits.md, docs/cache.md and docs/aws.md."""
+    found = measure_beside()
+    assert found.units == {
+        "a short answer in the cache": 1,
+        "a limit of requests_per_minute": 1,
+        "a limit of tokens_per_minute": 2,
+        "a limit of spend_per_day": 2,
+        "a limit of spend_per_month": 2,
+    }
+    assert 350 < found.logged["Weir's line of figures"] < 450
 
 
 def test_an_idle_stack_costs_no_more_than_10_cents_a_month() -> None:

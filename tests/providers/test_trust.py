@@ -1,6 +1,6 @@
 import ssl
+from pathlib import Path
 
-import httpx
 import pytest
 
 from weir.providers import trust
@@ -13,7 +13,7 @@ def test_the_context_that_was_begun_is_given_once(monkeypatch: pytest.MonkeyPatc
         made.append(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         return made[-1]
 
-    monkeypatch.setattr(httpx, "create_ssl_context", make)
+    monkeypatch.setattr(trust, "read", make)
     trust.begin_reading()
     first, second = trust.trusted(), trust.trusted()
     assert [first, second] == made
@@ -23,7 +23,7 @@ def test_a_list_that_cannot_be_read_is_told_of_where_it_is_needed(monkeypatch: p
     def make() -> ssl.SSLContext:
         raise OSError("no list")
 
-    monkeypatch.setattr(httpx, "create_ssl_context", make)
+    monkeypatch.setattr(trust, "read", make)
     trust.begin_reading()
     with pytest.raises(OSError, match="no list"):
         trust.trusted()
@@ -33,3 +33,13 @@ def test_providers_certificates_are_checked() -> None:
     context = trust.trusted()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.get_ca_certs()
+
+
+def test_the_operator_may_name_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the variables that httpx and OpenSSL have for it."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert trust.trusted().get_ca_certs() == []
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(FileNotFoundError):
+        trust.trusted()

@@ -201,7 +201,7 @@ def at_aws(engine: DynamoDBAndS3, folder: Path) -> Iterator[World]:
             ledger=ledger,
             configurations=configurations,
             defaults=Defaults(configurations, now=lambda: START, clock=lambda: 0.0),
-            projections=Projections(derived, CheckedSettlement(derived)),
+            open_projections=lambda: Projections(derived, CheckedSettlement(derived)),
             limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=time.monotonic),
             keys=Keys(key_store, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
         )

@@ -14,7 +14,7 @@ from weir.domain.errors import WeirError
 from weir.runtime.settings import Settings, SettingsInvalid
 
 
-def main() -> int:
+def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="weir", description="LLM gateway and request ledger.")
     parser.add_argument("--version", action="version", version=f"weir {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -38,7 +38,11 @@ def main() -> int:
     credentials.register(commands)
     config.register(commands)
     limits.register(commands)
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    arguments = arguments_parser().parse_args()
     try:
         return int(arguments.run(arguments))
     except SettingsInvalid as exc:

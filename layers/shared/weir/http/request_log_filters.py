@@ -114,6 +114,23 @@ def to_matches(filters: Any, operator: Any = None) -> Matches | None:
     return _joined(conditions, _connector(operator, "operator"))
 
 
+def only_text(name: str, filters: Any, operator: Any = None) -> str | None:
+    """The text that `name` has in every record for which `to_matches` holds of the same; None if there may be others.
+
+    Of `filters` which it has taken.
+    """
+    if not filters or (len(filters) > 1 and _connector(operator, "operator") == "OR"):
+        return None
+    asked = filters.get(name)
+    match asked:
+        case {"filter_params": _}:
+            return None
+        case {"value": str(text) | [str(text)]} if _OPERATORS[asked.get("operator") or ""] == "in":
+            return text or None  # those without a value are asked for by the empty text
+        case _:
+            return None
+
+
 def equals(name: str, value: str) -> Matches:
     """An older client's query parameter `name=value`. Raises RequestInvalid."""
     return _condition(name, {"operator": "", "value": [value]}).matches

@@ -10,7 +10,7 @@ from typing import Any
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import is_uuid7, uuid7
 from weir.domain.record import Environment, Record
-from weir.http.request_log_filters import NUMBERS, Matches, all_of, equals, is_field, to_matches
+from weir.http.request_log_filters import NUMBERS, Matches, all_of, equals, is_field, only_text, to_matches
 from weir.http.request_logs import instant
 
 PAGE_SIZE = 50
@@ -18,6 +18,7 @@ PAGE_SIZE_LIMIT = 1_000
 
 _WINDOW = ("start_time", "end_time", "environment", "is_test", "all_envs")
 _PAGING = ("page", "page_size", "cursor", "sort_by", "include_fields", "fetch_filters")
+_CUSTOMER = "customer_identifier"
 _LAST_ID_TIME = (1 << 48) - 1
 _LOST_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
 """`+02:00` in a query that was not encoded arrives with a space."""
@@ -25,15 +26,22 @@ _LOST_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`before` and `since` bound the ids; `matches` is what filters ask of a record, None for nothing."""
+    """`before` and `since` bound the ids. `customer` is the one whose records are asked for, who has an index;
+    `matches` is what filters ask of a record beside that, None for nothing.
+    """
 
     before: str | None = None
     since: str | None = None
     environment: Environment | None = None
     matches: Matches | None = None
+    customer: str | None = None
 
     def includes(self, record: Record) -> bool:
-        return self.environment in (None, record.environment) and (self.matches is None or self.matches(record))
+        return (
+            self.environment in (None, record.environment)
+            and self.customer in (None, record.customer_identifier)
+            and (self.matches is None or self.matches(record))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ def to_window(
     The older clients put filters into the query, a field equal to a value. Raises RequestInvalid.
     """
     asked: list[Matches | None] = []
+    customer = None
     for name, value in parameters.items():
         if name in _WINDOW or name in also:
             continue
@@ -96,12 +105,20 @@ def to_window(
                 "and the fields that filters take.",
                 param=name[:80],
             )
-        asked.append(equals(name, value))
+        if name == _CUSTOMER and value:
+            customer = value
+        else:
+            asked.append(equals(name, value))
+    filters, operator = _body_filters(body)
+    matches = to_matches(filters, operator)
+    if customer is None and (customer := only_text(_CUSTOMER, filters, operator)) is not None:
+        matches = to_matches({name: each for name, each in filters.items() if name != _CUSTOMER}, operator)
     return Window(
         _bound(parameters, "end_time", 1),
         _bound(parameters, "start_time", 0),
         _environment(parameters, environment),
-        all_of(*asked, _body_filters(body)),
+        all_of(*asked, matches),
+        customer,
     )
 
 
@@ -128,9 +145,10 @@ def _from_cursor(cursor: str) -> tuple[str, int]:
     return id, int(counted)
 
 
-def _body_filters(body: Any) -> Matches | None:
+def _body_filters(body: Any) -> tuple[Any, Any]:
+    """And the word that joins them."""
     if body is None:
-        return None
+        return None, None
     if not isinstance(body, dict):
         raise RequestInvalid("The request body must be a JSON object.")
     for name in body:
@@ -139,7 +157,7 @@ def _body_filters(body: Any) -> Matches | None:
                 f"'{name[:80]}' is not understood here; a list takes its other parameters in the query.",
                 param=name[:80],
             )
-    return to_matches(body.get("filters"), body.get("operator"))
+    return body.get("filters"), body.get("operator")
 
 
 def _order(text: str) -> Order | None:

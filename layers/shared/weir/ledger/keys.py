@@ -76,13 +76,15 @@ Blob keys (S3, or files below the data directory):
 import hashlib
 import zlib
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote
 
 from weir.domain.errors import RequestInvalid
 from weir.domain.ids import instant_of
 from weir.domain.record import Record
-from weir.domain.rollup import Dimensions
+
+if TYPE_CHECKING:
+    from weir.domain.rollup import Dimensions
 
 RECORD_PREFIX = "r#"
 
@@ -236,7 +238,7 @@ def rollup_partition(workspace: str, day: str) -> str:
     return f"{_quoted(workspace)}#rollup#{day}"
 
 
-def rollup_key(workspace: str, hour: str, dimensions: Dimensions) -> Key:
+def rollup_key(workspace: str, hour: str, dimensions: "Dimensions") -> Key:
     """`hour` is `YYYYMMDDHH`, UTC, here and below."""
     values = "#".join(_NONE if value is None else _quoted(value) for value in dimensions.values)
     return Key(rollup_partition(workspace, hour[:8]), f"{dimensions.family}#{hour[8:]}#{values}")

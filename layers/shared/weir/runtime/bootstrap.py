@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weir.domain.api_key import RANDOM_BITS
 from weir.domain.ids import milliseconds, uuid7
@@ -17,7 +18,6 @@ from weir.ledger.ledger import Ledger
 from weir.ledger.limit_rules import LimitRules
 from weir.ledger.numbering import Numbering
 from weir.ledger.ports import BlobStore, ConfigStore, KeyStore
-from weir.ledger.projections import Projections
 from weir.ledger.spill import Spill
 from weir.runtime.settings import Settings, SettingsInvalid
 from weir.runtime.weak_keys import HOW_TO_MAKE_ONE, weakness
@@ -28,6 +28,8 @@ from weir.services.limit_rules import LimitBook
 if TYPE_CHECKING:
     from weir.ledger.archive import Archive
     from weir.ledger.counters import CounterStore
+    from weir.ledger.projections import Projections
+    from weir.ledger.sqlite import SQLiteRecordStore
     from weir.providers.client import ProviderClient
     from weir.services.attempt import Recorder
     from weir.services.cache import AnswerCache
@@ -59,12 +61,16 @@ class Runtime:
     configurations: Configurations
     defaults: Defaults
     limits: LimitBook
-    projections: Projections
+    open_projections: "Callable[[], Projections]"
     environ: Mapping[str, str]
     secrets: frozenset[str]
     now: Callable[[], datetime]
     new_id: Callable[[datetime], str]
     lending: "Lending | None" = None
+
+    @property
+    def projections(self) -> "Projections":
+        return self.open_projections()
 
 
 def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
@@ -74,17 +80,18 @@ def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> 
         raise SettingsInvalid("WEIR_API_KEY: must be set")
     if not weak_key_allowed and (weak := weakness(settings.api_key)) is not None:
         raise SettingsInvalid(f"WEIR_API_KEY: is refused outside `weir dev`: {weak}; {HOW_TO_MAKE_ONE}")
-    ledger, configurations, keys, projections = open_stores(settings, Numbering())
+    stores = open_stores(settings, Numbering())
+    configurations = stores.configurations
     environ = {**settings.providers, **environ}
     return Runtime(
         settings=settings,
-        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, keys, now=now),
-        keys=open_keys(keys),
-        ledger=ledger,
+        keyring=Keyring({settings.api_key: Principal(WORKSPACE)}, stores.keys, now=now),
+        keys=open_keys(stores.keys),
+        ledger=stores.ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=now, clock=time.monotonic),
         limits=LimitBook(LimitRules(configurations.store), now=now, clock=time.monotonic),
-        projections=projections,
+        open_projections=stores.open_projections,
         environ=environ,
         secrets=environment_secrets(environ),
         now=now,
@@ -172,7 +179,12 @@ class Stores(NamedTuple):
     ledger: Ledger
     configurations: Configurations
     keys: KeyStore
-    projections: Projections
+    open_projections: "Callable[[], Projections]"
+    """Who only accepts calls never needs them, and what they are made of."""
+
+    @property
+    def projections(self) -> "Projections":
+        return self.open_projections()
 
 
 def open_stores(settings: Settings, numbering: Numbering | None = None) -> Stores:
@@ -187,17 +199,13 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         from weir.ledger.dynamodb_answers import DynamoDBAnswerStore
         from weir.ledger.dynamodb_config import DynamoDBConfigStore
         from weir.ledger.dynamodb_keys import DynamoDBKeyStore
-        from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
         from weir.ledger.s3 import open_s3
-        from weir.ledger.settlement import CheckedSettlement
 
         records = open_dynamodb(
             settings.table, shards=settings.shards, indexes=settings.indexes, retention=settings.retention
         )
         configurations = Configurations(DynamoDBConfigStore(records.client, settings.table))
         keys = DynamoDBKeyStore(records.client, settings.table)
-        derived = DynamoDBProjectionStore(records.client, settings.table)
-        projections = Projections(derived, CheckedSettlement(derived))
         blobs = open_s3(settings.bucket)
         ledger = Ledger(
             records,
@@ -208,17 +216,15 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
             numbering=numbering,
             answers=DynamoDBAnswerStore(records.client, settings.table),
         )
-        return Stores(ledger, configurations, keys, projections)
+        opening = partial(_dynamodb_projections, records.client, settings.table)
+        return Stores(ledger, configurations, keys, cache(opening))
     from weir.ledger.sqlite import SQLiteRecordStore
     from weir.ledger.sqlite_answers import SQLiteAnswerStore
-    from weir.ledger.sqlite_changes import SQLiteChangeFeed
     from weir.ledger.sqlite_config import SQLiteConfigStore
     from weir.ledger.sqlite_keys import SQLiteKeyStore
-    from weir.ledger.sqlite_projection import SQLiteProjectionStore
 
     path = settings.data_dir / "ledger.sqlite"
     local, files = SQLiteRecordStore(path, indexes=settings.indexes), FileBlobStore(settings.data_dir / "blobs")
-    projections = Projections(SQLiteProjectionStore(local), SQLiteChangeFeed(local, files))
     ledger = Ledger(
         local,
         files,
@@ -227,7 +233,25 @@ def open_stores(settings: Settings, numbering: Numbering | None = None) -> Store
         numbering=numbering,
         answers=SQLiteAnswerStore(local),
     )
-    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), projections)
+    opening = partial(_sqlite_projections, local, files)
+    return Stores(ledger, Configurations(SQLiteConfigStore(path)), SQLiteKeyStore(path), cache(opening))
+
+
+def _dynamodb_projections(client: Any, table: str) -> "Projections":
+    from weir.ledger.dynamodb_projection import DynamoDBProjectionStore
+    from weir.ledger.projections import Projections
+    from weir.ledger.settlement import CheckedSettlement
+
+    derived = DynamoDBProjectionStore(client, table)
+    return Projections(derived, CheckedSettlement(derived))
+
+
+def _sqlite_projections(records: "SQLiteRecordStore", files: FileBlobStore) -> "Projections":
+    from weir.ledger.projections import Projections
+    from weir.ledger.sqlite_changes import SQLiteChangeFeed
+    from weir.ledger.sqlite_projection import SQLiteProjectionStore
+
+    return Projections(SQLiteProjectionStore(records), SQLiteChangeFeed(records, files))
 
 
 def open_blobs(settings: Settings) -> BlobStore:

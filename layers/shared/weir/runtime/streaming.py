@@ -15,6 +15,11 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from weir.providers.trust import begin_reading
+
+if __name__ == "__main__":
+    begin_reading()  # while everything else is imported
+
 from weir.runtime.lambda_handler import Handler, usable_s
 
 from mangum.handlers.api_gateway import APIGateway, HTTPGateway
@@ -22,7 +27,6 @@ from starlette.types import ASGIApp, Receive
 
 from weir.http.streaming import BROKEN_OFF, PATIENCE
 from weir.providers.deadline import DEADLINE
-from weir.providers.trust import begin_reading
 from weir.runtime.observe import Observer
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
 
@@ -168,7 +172,6 @@ def _metadata(start: Mapping[str, Any]) -> dict[str, Any]:
 
 async def start(environ: Mapping[str, str]) -> None:
     """Build the application in the init phase, which has the most CPU, then answer for as long as Lambda asks."""
-    begin_reading()
     observer = Observer(environ, environ.get("AWS_LAMBDA_FUNCTION_NAME", ""))
     api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"])
     try:

@@ -12,6 +12,7 @@ from weir.domain.errors import RequestInvalid
 from weir.domain.record import Record
 from weir.domain.totals import GroupField, Totals, grouped
 from weir.http.request_log_query import ListQuery, Order, Window
+from weir.ledger.keys import Index
 from weir.ledger.ledger import Ledger
 from weir.ledger.projections import Projections
 from weir.services.rolled_sums import Bounds, added, rolled_sums
@@ -100,10 +101,12 @@ class LogQueries:
         places: Places | None = None,
         *,
         projections: Projections | None = None,
+        indexes: frozenset[Index] = frozenset(),
         now: Callable[[], datetime] = _now,
     ) -> None:
-        """Without `projections` sums are made from records alone."""
+        """Without `projections` sums are made from records alone; `indexes` are those that the ledger has."""
         self._ledger = ledger
+        self._by_customer = "customer" in indexes
         self._projections = projections
         self._now = now
         self._places = places if places is not None else Places()
@@ -144,7 +147,7 @@ class LogQueries:
         """
         sums: Mapping[str | None, Totals] = {}
         rest: tuple[Bounds, ...] = (Bounds(window.since, window.before),)
-        if window.matches is None and self._projections is not None:
+        if _is_all(window) and self._projections is not None:
             rolled = await asyncio.to_thread(
                 partial(
                     rolled_sums,
@@ -168,7 +171,7 @@ class LogQueries:
         self, workspace: str, window: Window, group_by: GroupField | None, most: int
     ) -> tuple[Mapping[str | None, Totals], int]:
         """The sums over records, and how many of them were read one by one."""
-        if window.matches is None:
+        if _is_all(window):
             found = await self._ledger.totals(
                 workspace,
                 group_by=group_by,
@@ -188,10 +191,10 @@ class LogQueries:
         scanned, more, last = 0, True, window.before
         # Without filters nearly all that is read is returned. With them, or where records of another environment lie
         # between, as much is read at once as it took so far for what was found.
-        limit = wanted if window.matches is None else max(wanted, _CHUNK // 2)
+        limit = max(wanted, _CHUNK // 2) if self._selects(window) else wanted
         while more and len(matching) < wanted and scanned < SCAN_LIMIT:
             limit = min(limit, _CHUNK, SCAN_LIMIT - scanned)
-            chunk = await self._ledger.newest(workspace, limit=limit, before=last, since=window.since)
+            chunk = await self._read(workspace, window, limit, last)
             matching += filter(window.includes, chunk)
             scanned += len(chunk)
             more = len(chunk) == limit
@@ -232,10 +235,26 @@ class LogQueries:
         before, left, more = window.before, SCAN_LIMIT + 1, True
         while more and left:
             limit = min(_CHUNK, left)
-            chunk = await self._ledger.newest(workspace, limit=limit, before=before, since=window.since)
+            chunk = await self._read(workspace, window, limit, before)
             yield chunk
             more, left = len(chunk) == limit, left - len(chunk)
             before = chunk[-1].id if chunk else before
+
+    async def _read(self, workspace: str, window: Window, limit: int, before: str | None) -> tuple[Record, ...]:
+        if window.customer is not None and self._by_customer:
+            return await self._ledger.of_customer(
+                workspace, window.customer, limit=limit, before=before, since=window.since
+            )
+        return await self._ledger.newest(workspace, limit=limit, before=before, since=window.since)
+
+    def _selects(self, window: Window) -> bool:
+        """Whether records are read that may not be wanted, but for those of another environment."""
+        return window.matches is not None or (window.customer is not None and not self._by_customer)
+
+
+def _is_all(window: Window) -> bool:
+    """Whether every record within its bounds is asked for."""
+    return window.matches is None and window.customer is None
 
 
 def _counted_on(page: Page, before: int) -> Page:
