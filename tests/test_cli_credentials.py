@@ -67,6 +67,13 @@ def test_references_are_named_listed_and_removed(run: Run) -> None:
     assert views(run("list", "--tenant", "acme", "--json")) == []
 
 
+def test_a_slip_in_a_providers_name_is_pointed_out(run: Run) -> None:
+    code, said = run("set", "opn-ai", "ssm:/weir/acme/openai")
+    assert code == 0
+    assert "opn-ai is a provider only where OPN_AI_BASE_URL and OPN_AI_API_KEY are set for the server." in said
+    assert "is a provider only" not in run("set", "openai", "ssm:/weir/acme/openai")[1]
+
+
 def test_a_person_reads_where_the_key_lies_and_never_the_key(run: Run) -> None:
     assert run("list") == (0, "default names no keys of its own; its calls use the operator's.\n")
     assert run("set", "openai", "env:TEAM_ONE") == (

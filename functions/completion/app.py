@@ -26,7 +26,7 @@ from weir.http.limit_headers import limit_headers
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
-from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun
+from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun, unless_gone
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, answer_cache, completions, limits_in_force
 from weir.services.asking import ask_embeddings, ask_maitai, ask_openai
@@ -81,7 +81,7 @@ class Completing:
         ask = await self._refusals.noting(take(), request, "completion")
 
         async def make(attempt: Attempt[ChatCall]) -> Response:
-            return await self._openai(attempt, _patience_s(request))
+            return await self._openai(attempt, request)
 
         return await self._made(self._service.begin(ask), "openai", make, _openai_again)
 
@@ -94,7 +94,7 @@ class Completing:
         ask = await self._refusals.noting(take(), request, "completion")
 
         async def make(attempt: Attempt[ChatCall]) -> Response:
-            return await self._maitai(attempt, _patience_s(request))
+            return await self._maitai(attempt, request)
 
         return await self._made(self._service.begin(ask), "maitai", make, _maitai_again)
 
@@ -151,6 +151,10 @@ class Completing:
                 await attempt.admission.settled()
             await self._repeats.give_up(attempt)
             raise
+        except BaseException:  # a fault of ours, or the process ends: a budget of a month is not to remember it
+            if attempt.admission is not None:
+                attempt.admission.settle(None)
+            raise
         finally:
             if lending is not None and attempt.tries:
                 lending.refused(attempt, attempt.refused_by)
@@ -182,12 +186,12 @@ class Completing:
         terms = attempt.ask.cache
         return None if terms is None else await self._cache.answer(attempt, terms)
 
-    async def _openai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
+    async def _openai(self, attempt: Attempt[ChatCall], request: Request) -> Response:
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
             return _whole(_told(attempt), answer.body, answer.stored)
         return StreamedAnswer(
-            await self._begun(attempt, patience_s),
+            await self._begun(attempt, request),
             _begun_with(lambda: _encoder(attempt, warnings=attempt.told)),
             lambda error: error_event(openai_error(error)),
             done=DONE,
@@ -196,7 +200,7 @@ class Completing:
             heartbeat=self._heartbeat(KEEP_ALIVE),
         )
 
-    async def _maitai(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Response:
+    async def _maitai(self, attempt: Attempt[ChatCall], request: Request) -> Response:
         request_id = attempt.ask.caller_id or attempt.id
         if not attempt.ask.call.stream:
             answer = await self._service.complete(attempt)
@@ -208,7 +212,7 @@ class Completing:
                 fallback_reason=attempt.fallback_reason,
             )
             return Response(line, 200, _told(attempt), JSON)
-        stream = await self._begun(attempt, patience_s)
+        stream = await self._begun(attempt, request)
         return StreamedAnswer(
             stream,
             _begun_with(
@@ -227,9 +231,11 @@ class Completing:
             heartbeat=self._heartbeat(KEEP_ALIVE_LINE),
         )
 
-    async def _begun(self, attempt: Attempt[ChatCall], patience_s: float | None) -> Events:
-        opening = self._service.stream(attempt)
-        return await begun(opening, patience_s if self._runtime.settings.heartbeat_s else None)
+    async def _begun(self, attempt: Attempt[ChatCall], request: Request) -> Events:
+        opening, patience_s = self._service.stream(attempt), _patience_s(request)
+        if patience_s is None or not self._runtime.settings.heartbeat_s:
+            return await unless_gone(opening, request.receive)
+        return await begun(opening, patience_s)
 
     def _heartbeat(self, piece: bytes) -> Heartbeat | None:
         every_s = self._runtime.settings.heartbeat_s

@@ -11,6 +11,7 @@ import pytest
 
 from tests.functions.conftest import Served
 from tests.upstream import SSE_TYPE, Reply, chunk, event, events
+from weir.http.streaming import WATCHED_AFTER_S
 
 ROUTES = ("/v1/chat/completions", "/chat/completions/serialized")
 
@@ -82,6 +83,33 @@ def test_a_caller_who_hangs_up_cuts_the_provider_off_and_leaves_a_record(served:
     hold.set()
     assert (log["status_code"], log["completion_message"]) == (499, {"role": "assistant", "content": "heard"})
     assert "hung up" in str(log["error_message"])
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("routing", [{}, {"fallback_models": ["groq/never"]}], ids=["alone", "with a fallback"])
+def test_so_does_one_who_hangs_up_before_the_answer_begins(served: Served, route: str, routing: Any) -> None:
+    """And nothing of a limit stays set aside for the call."""
+    hold = threading.Event()
+    served.upstream.replies["silent"] = Reply(events("unheard"), headers=SSE_TYPE, hold=hold, hold_at=-1)
+    limit = {"per": "customer", "name": "gone", "measure": "tokens_per_minute", "limit": 10**6}
+    assert served.http.post("/api/v1/limits", json=limit).status_code in (201, 409)
+    before = newest(served)["id"]
+
+    body = {**body_for(route, "openai/silent"), **routing, "customer_identifier": "gone"}
+    with pytest.raises(httpx.ReadTimeout):
+        served.http.post(route, json=body, timeout=WATCHED_AFTER_S + 0.3)
+
+    assert served.upstream.received[-1].cut_off.wait(10)
+    eventually(lambda: newest(served)["id"] != before)
+    log = newest(served)
+    assert (log["model"], log["status_code"], log["customer_identifier"]) == ("openai/silent", 499, "gone")
+    use = served.http.get("/api/v1/limits/1/use", params={"name": "gone"}).json()["data"]
+    assert use["set_aside"] == 0
+
+
+def newest(served: Served) -> dict[str, Any]:
+    found: dict[str, Any] = served.http.get("/api/request-logs/", params={"page_size": 1}).json()["results"][0]
+    return found
 
 
 @pytest.mark.parametrize("route", ROUTES)

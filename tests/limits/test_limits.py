@@ -26,6 +26,7 @@ from weir.ledger.limit_rules import LimitRules
 from weir.runtime.bootstrap import Runtime
 from weir.runtime.settings import Settings
 from weir.services import limits as limits_module
+from weir.services.complete import Completions
 from weir.services.limit_rules import LimitBook
 from weir.services.limits import NOT_ENFORCED, RECORDED_A_MINUTE
 
@@ -402,6 +403,17 @@ def test_so_has_one_that_could_not_be_made(world: World) -> None:
     requests, tokens = (world.limit(measure, 2000) for measure in ("requests_per_minute", "tokens_per_minute"))
     assert world.ask(model="openia/again").status_code == 404
     assert [world.use(limit) for limit in (requests, tokens)] == [(1, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fault_leaves_nothing_set_aside(world: World, stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: Any) -> None:
+        raise KeyError("choices")
+
+    monkeypatch.setattr(Completions, "stream" if stream else "complete", fails)
+    spend = world.limit("spend_per_month", 1)
+    assert world.ask(stream=stream).status_code == 500
+    assert world.use(spend) == (0, 0)
 
 
 def test_a_stream_that_broke_off_has_used_what_was_set_aside(world: World) -> None:

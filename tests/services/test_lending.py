@@ -110,7 +110,7 @@ def test_many_calls_at_once_read_it_once(world: World, loop: asyncio.Runner) -> 
         await asyncio.gather(*(world.lend() for _ in range(20)))
 
     loop.run(many())
-    assert len(world.read) == 1
+    assert (world.looked, len(world.read)) == (1, 1)
 
 
 def test_a_refused_key_is_read_again_for_the_next_call_but_not_for_each(world: World, loop: asyncio.Runner) -> None:
@@ -169,6 +169,18 @@ def test_what_held_before_holds_while_the_ledger_is_down(world: World, loop: asy
     world.down = True
     world.now += REFERENCES_AGE_S
     assert loop.run(world.lend()).ask.provider_keys["openai"] == "canary-openai-1"
+
+
+def test_what_is_read_while_it_is_edited_is_not_kept(world: World, loop: asyncio.Runner) -> None:
+    async def edited_meanwhile() -> None:
+        running = asyncio.create_task(world.lend())
+        await asyncio.sleep(0)
+        world.lending.forget()
+        await running
+        world.references.clear()
+        assert "openai" not in (await world.lend()).ask.provider_keys
+
+    loop.run(edited_meanwhile())
 
 
 def test_an_edit_in_this_process_holds_at_once(world: World, loop: asyncio.Runner) -> None:

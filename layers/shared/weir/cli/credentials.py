@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from weir.runtime.settings import Settings
@@ -66,7 +67,17 @@ def _set(arguments: argparse.Namespace) -> int:
         print(json.dumps(reference_view(found, operator=True), indent=2))
     else:
         print(f"{editor.workspace} calls {found.provider} with the key in {found.reference}, within ten seconds.")
+    _warn_of_unknown(found.provider)
     return 0
+
+
+def _warn_of_unknown(provider: str) -> None:
+    from weir.providers.catalog import CATALOG
+
+    if all(provider != known.name for known in CATALOG):
+        variable = provider.upper().replace("-", "_")
+        said = f"{provider} is a provider only where {variable}_BASE_URL and {variable}_API_KEY are set for the server."
+        print(f"weir: {said}", file=sys.stderr)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -131,12 +131,10 @@ class _Pulse:
             self._task.cancel()
 
 
-async def begun(opening: Coroutine[object, object, Events], patience_s: float | None) -> Events:
+async def begun(opening: Coroutine[object, object, Events], patience_s: float) -> Events:
     """The answer once it has begun, or after `patience_s` one that is yet to begin. What fails before then raises here,
     and can still be told by its status; what fails later is told as in any answer that has begun.
     """
-    if patience_s is None:
-        return await opening
     task = asyncio.ensure_future(opening)
     try:
         await asyncio.wait((task,), timeout=patience_s)
@@ -144,6 +142,56 @@ async def begun(opening: Coroutine[object, object, Events], patience_s: float | 
         task.cancel()
         raise
     return task.result() if task.done() else _Late(task)
+
+
+WATCHED_AFTER_S = 1.0
+"""Before that most answers have begun, and nobody has hung up."""
+
+
+async def unless_gone(opening: Coroutine[object, object, Events], receive: Receive) -> Events:
+    """The answer once it has begun. A caller who hangs up before then ends it, as later; the answer is an empty one."""
+    loop, sender = asyncio.get_running_loop(), asyncio.current_task()
+    watcher: asyncio.Task[None] | None = None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if sender is not None:
+            gone = True
+            sender.cancel()
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(watch())
+
+    timer = loop.call_later(WATCHED_AFTER_S, begin)
+    try:
+        return await opening
+    except asyncio.CancelledError:
+        if not gone or sender is None or sender.uncancel() > 0:
+            raise
+        return _Unheard()
+    finally:
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()
+
+
+class _Unheard:
+    """An answer that nobody waits for any more: it is cut off, and on record, before it has begun."""
+
+    ending = True
+
+    _events: tuple[list[StreamEvent], ...] = ()
+
+    async def __aiter__(self) -> AsyncIterator[list[StreamEvent]]:
+        for events in self._events:
+            yield events
+
+    async def aclose(self) -> None:
+        """Nothing of it is open."""
 
 
 class _Late:

@@ -1,6 +1,7 @@
 """The keys that a workspace names for its providers, lent to its calls: read where they lie, kept for some minutes."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -58,6 +59,7 @@ class Lending:
         self._read = read
         self._clock = clock
         self._of: dict[str, tuple[float, References]] = {}
+        self._looking: dict[str, asyncio.Task[References]] = {}
         self._known: dict[str, _Known] = {}
         self._reading: dict[str, asyncio.Task[_Known]] = {}
 
@@ -93,25 +95,38 @@ class Lending:
                 self._known[named.reference] = known._replace(until=self._clock())
 
     def forget(self) -> None:
-        """What this process has edited itself holds at once."""
-        self._of.clear()
+        """What this process has edited itself holds at once; what is being read may be older, and is not kept."""
+        self._of, self._looking = {}, {}
 
     async def _references_of(self, workspace: str) -> References:
         cached = self._of.get(workspace)
         if cached is not None and self._clock() < cached[0]:
             return cached[1]
-        asked_at = self._clock()
+        looking = self._looking.get(workspace)
+        if looking is None:
+            looking = self._looking[workspace] = asyncio.create_task(self._look(workspace, self._of))
+            looking.add_done_callback(functools.partial(self._looked, workspace))
         try:
-            found = await asyncio.to_thread(self._references.of, workspace)
+            return await asyncio.shield(looking)  # who hangs up does not take the answer from the others
         except LedgerUnavailable:
             if cached is None:
                 raise
             logger.exception("credentials not read", extra={"workspace": workspace})
             return cached[1]
-        if len(self._of) >= _CACHED:
-            self._of.clear()
-        self._of[workspace] = (asked_at + REFERENCES_AGE_S, found)
+
+    async def _look(self, workspace: str, of: dict[str, tuple[float, References]]) -> References:
+        asked_at = self._clock()  # what is edited meanwhile is not in the answer
+        found = await asyncio.to_thread(self._references.of, workspace)
+        if len(of) >= _CACHED:
+            of.clear()
+        of[workspace] = (asked_at + REFERENCES_AGE_S, found)
         return found
+
+    def _looked(self, workspace: str, looking: "asyncio.Task[References]") -> None:
+        if self._looking.get(workspace) is looking:
+            del self._looking[workspace]
+        if not looking.cancelled():
+            looking.exception()  # everybody may have hung up, and asyncio wants it looked at
 
     async def _value(self, workspace: str, named: CredentialReference) -> str | None:
         """None when it cannot be read. What was allowed once may be no longer."""
