@@ -451,12 +451,14 @@ def test_the_last_model_has_all_the_time_there_is(world: World, how: str) -> Non
 def test_of_two_at_once_the_first_to_answer_wins_and_the_other_is_cut_off(
     world: World, how: str, slow: str, fast: str, reason: str | None
 ) -> None:
-    never = threading.Event()
+    asked, never = threading.Event(), threading.Event()
     quick = "second" if slow == "first" else "first"
-    world.upstream.replies |= {
-        slow: answer("too late", how, hold=never, hold_at=0),
-        quick: answer("faster", how),
-    }
+
+    def too_late(_: Received) -> Reply:
+        asked.set()
+        return answer("too late", how, hold=never, hold_at=0)
+
+    world.upstream.replies |= {slow: too_late, quick: answer("faster", how, hold=asked, hold_at=0)}
 
     told = world.ask(Routing(strategy="first_response", fallbacks=(SECOND,)), how)
 
