@@ -35,7 +35,7 @@ test: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ministack 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
 	$(TOOLS)/bin/sam validate --lint --region us-east-1
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml

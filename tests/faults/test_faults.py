@@ -20,7 +20,7 @@ from weir.ledger.ports import Kept
 from weir.ledger.projection_items import RollupRow, from_rollup_item, to_rollup_item
 from weir.ledger.spill import Spill
 
-_SAMPLE: Mapping[str, int] = {"sqlite": 465, "dynamodb": 40}
+_SAMPLE: Mapping[str, int] = {"sqlite": 485, "dynamodb": 20}
 
 SHORT: Scenario = (
     Step("keep", (Call(1, named=True, leaves=True),)),

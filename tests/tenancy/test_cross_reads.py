@@ -23,7 +23,7 @@ from tests.tenancy.workspaces import Workspace, markers
 from tests.tenancy.world import Answer, World, at_aws, on_disk
 from weir.ledger import aws
 
-REQUESTS, REQUESTS_AT_AWS, REQUESTS_WITH_A_FAULT = 10_000, 400, 800
+REQUESTS, REQUESTS_AT_AWS, REQUESTS_WITH_A_FAULT = 10_000, 400, 400
 SEED = 20_260_301
 _TRIES = 150
 """At a route with one's own ids, until it says yes."""
