@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from weir.domain.errors import LedgerUnavailable
 from weir.ledger.counters import Counter, Settlement, Take, Taken, Tally
@@ -36,6 +37,10 @@ _KEPT_UP_EVERY = 1_000
 """Transactions, after which one waits for what keeps the file small: every other one is done in some microseconds."""
 
 
+_Asked = TypeVar("_Asked")
+_Done = TypeVar("_Done")
+
+
 class SQLiteCounterStore:
     """The file is opened, and made, when something is first counted. `now` gives UTC instants, as for the windows."""
 
@@ -52,8 +57,7 @@ class SQLiteCounterStore:
             return _take(connection, takes)
 
     def take_now(self, takes: Sequence[Take]) -> Taken | None:
-        with self._transaction_now() as connection:
-            return None if connection is None else _take(connection, takes)
+        return self._now_or_not(_take, takes)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self._keep_up()
@@ -61,10 +65,7 @@ class SQLiteCounterStore:
             _add(connection, settlements)
 
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
-        with self._transaction_now() as connection:
-            if connection is not None:
-                _add(connection, settlements)
-            return connection is not None
+        return self._now_or_not(_settled, settlements) is not None
 
     def read(self, counters: Sequence[Counter]) -> tuple[Tally, ...]:
         with self._transaction("read") as connection:
@@ -86,26 +87,35 @@ class SQLiteCounterStore:
                     connection.execute("BEGIN IMMEDIATE")
                 finally:
                     connection.execute("PRAGMA busy_timeout=0")
-                with _committed(connection):
+                try:
                     yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                    raise
         except sqlite3.Error as exc:
             raise LedgerUnavailable(f"The counters cannot be {verb}.") from exc
 
-    @contextmanager
-    def _transaction_now(self) -> Iterator[sqlite3.Connection | None]:
+    def _now_or_not(self, work: Callable[[sqlite3.Connection, _Asked], _Done], asked: _Asked) -> _Done | None:
         """None where it would have to wait: for another thread or process, or for the disk."""
-        if self._until_kept_up <= 0 or self._opened is None or not self._lock.acquire(blocking=False):
-            yield None
-            return
+        connection = self._opened
+        if self._until_kept_up <= 0 or connection is None or not self._lock.acquire(blocking=False):
+            return None
         try:
             self._until_kept_up -= 1
             try:
-                self._opened.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:  # another process writes
-                yield None
-                return
-            with _committed(self._opened):
-                yield self._opened
+                return None
+            try:
+                done = work(connection, asked)
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            return done
         except sqlite3.Error as exc:
             raise LedgerUnavailable("The counters cannot be written.") from exc
         finally:
@@ -137,17 +147,6 @@ class SQLiteCounterStore:
         return connection
 
 
-@contextmanager
-def _committed(connection: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _take(connection: sqlite3.Connection, takes: Sequence[Take]) -> Taken:
     """Read, then written: nobody else writes in between, and RETURNING takes three times as long."""
     before: list[Tally] = []
@@ -162,6 +161,11 @@ def _take(connection: sqlite3.Connection, takes: Sequence[Take]) -> Taken:
 
 def _add(connection: sqlite3.Connection, amounts: Iterable[tuple[Counter, int, int]]) -> None:
     connection.executemany(_ADD, [(*counter[:4], used, held, counter.expires) for counter, used, held in amounts])
+
+
+def _settled(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> bool:
+    _add(connection, settlements)
+    return True
 
 
 def _tally(connection: sqlite3.Connection, counter: Counter) -> Tally:
