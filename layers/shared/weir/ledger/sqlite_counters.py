@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from weir.domain.errors import LedgerUnavailable
 from weir.ledger.counters import Counter, Settlement, Take, Taken, Tally
@@ -37,10 +36,6 @@ _KEPT_UP_EVERY = 1_000
 """Transactions, after which one waits for what keeps the file small: every other one is done in some microseconds."""
 
 
-_Asked = TypeVar("_Asked")
-_Done = TypeVar("_Done")
-
-
 class SQLiteCounterStore:
     """The file is opened, and made, when something is first counted. `now` gives UTC instants, as for the windows."""
 
@@ -57,7 +52,8 @@ class SQLiteCounterStore:
             return _take(connection, takes)
 
     def take_now(self, takes: Sequence[Take]) -> Taken | None:
-        return self._now_or_not(_take, takes)
+        with self._transaction_now() as connection:
+            return None if connection is None else _take(connection, takes)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         self._keep_up()
@@ -65,7 +61,10 @@ class SQLiteCounterStore:
             _add(connection, settlements)
 
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
-        return self._now_or_not(_settled, settlements) is not None
+        with self._transaction_now() as connection:
+            if connection is not None:
+                _add(connection, settlements)
+            return connection is not None
 
     def read(self, counters: Sequence[Counter]) -> tuple[Tally, ...]:
         with self._transaction("read") as connection:
@@ -87,35 +86,26 @@ class SQLiteCounterStore:
                     connection.execute("BEGIN IMMEDIATE")
                 finally:
                     connection.execute("PRAGMA busy_timeout=0")
-                try:
+                with _committed(connection):
                     yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                    raise
         except sqlite3.Error as exc:
             raise LedgerUnavailable(f"The counters cannot be {verb}.") from exc
 
-    def _now_or_not(self, work: Callable[[sqlite3.Connection, _Asked], _Done], asked: _Asked) -> _Done | None:
+    @contextmanager
+    def _transaction_now(self) -> Iterator[sqlite3.Connection | None]:
         """None where it would have to wait: for another thread or process, or for the disk."""
-        connection = self._opened
-        if self._until_kept_up <= 0 or connection is None or not self._lock.acquire(blocking=False):
-            return None
+        if self._until_kept_up <= 0 or self._opened is None or not self._lock.acquire(blocking=False):
+            yield None
+            return
         try:
             self._until_kept_up -= 1
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                self._opened.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError:  # another process writes
-                return None
-            try:
-                done = work(connection, asked)
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-            return done
+                yield None
+                return
+            with _committed(self._opened):
+                yield self._opened
         except sqlite3.Error as exc:
             raise LedgerUnavailable("The counters cannot be written.") from exc
         finally:
@@ -147,6 +137,17 @@ class SQLiteCounterStore:
         return connection
 
 
+@contextmanager
+def _committed(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _take(connection: sqlite3.Connection, takes: Sequence[Take]) -> Taken:
     """Read, then written: nobody else writes in between, and RETURNING takes three times as long."""
     before: list[Tally] = []
@@ -161,11 +162,6 @@ def _take(connection: sqlite3.Connection, takes: Sequence[Take]) -> Taken:
 
 def _add(connection: sqlite3.Connection, amounts: Iterable[tuple[Counter, int, int]]) -> None:
     connection.executemany(_ADD, [(*counter[:4], used, held, counter.expires) for counter, used, held in amounts])
-
-
-def _settled(connection: sqlite3.Connection, settlements: Sequence[Settlement]) -> bool:
-    _add(connection, settlements)
-    return True
 
 
 def _tally(connection: sqlite3.Connection, counter: Counter) -> Tally:
