@@ -3,15 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.infra import template
 from weir import cli
 from weir.runtime.bootstrap import open_credentials
 from weir.runtime.settings import Settings
@@ -19,23 +15,11 @@ from weir.runtime.settings import Settings
 Run = Callable[..., tuple[int, str]]
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def run(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+@pytest.fixture
+def run(ledger_of_commands: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """`weir credentials …` in this process, on an empty ledger; gives its exit code and all that it says."""
-    environ = {
-        "WEIR_ENGINE": request.param,
-        "WEIR_DATA_DIR": str(tmp_path),
-        "WEIR_TABLE": "ledger",
-        "WEIR_CREDENTIALS": "ssm:/weir/,env:TEAM_",
-        "TEAM_ONE": "canary-team-one",
-        "AWS_ACCESS_KEY_ID": "canary-access-key",
-        "AWS_SECRET_ACCESS_KEY": "canary-secret-access-key",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-    }
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WEIR_CREDENTIALS", "ssm:/weir/,env:TEAM_")
+    monkeypatch.setenv("TEAM_ONE", "canary-team-one")
 
     def ran(*arguments: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["weir", "credentials", *arguments])
@@ -43,10 +27,7 @@ def run(
         said = capsys.readouterr()
         return code, said.out + said.err
 
-    with mock_aws():
-        boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
-        yield ran
-        boto3.client("dynamodb").delete_table(TableName="ledger")  # the mock may be the one of all tests
+    return ran
 
 
 def views(said: tuple[int, str]) -> Any:

@@ -2,46 +2,28 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from tests.infra import template
 from tests.test_cli import weir
 from weir import cli
 
 Run = Callable[..., Any]
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def run(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+@pytest.fixture
+def run(ledger_of_commands: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """`weir limits … --json` in this process, on an empty ledger; gives what it says."""
-    environ = {
-        "WEIR_ENGINE": request.param,
-        "WEIR_DATA_DIR": str(tmp_path),
-        "WEIR_TABLE": "ledger",
-        "AWS_ACCESS_KEY_ID": "canary-access-key",
-        "AWS_SECRET_ACCESS_KEY": "canary-secret-access-key",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-    }
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
 
     def ran(*arguments: str) -> Any:
         monkeypatch.setattr(sys, "argv", ["weir", "limits", *arguments, "--json"])
         assert cli.main() == 0
         return json.loads(capsys.readouterr().out)
 
-    with mock_aws():
-        boto3.client("dynamodb").create_table(TableName="ledger", **template.table_definition())
-        yield ran
-        boto3.client("dynamodb").delete_table(TableName="ledger")  # the mock may be the one of all tests
+    return ran
 
 
 def test_limits_are_set_listed_changed_and_removed(run: Run) -> None:
