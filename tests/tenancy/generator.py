@@ -131,7 +131,6 @@ class Generator:
         self._random = random
         self._actor, self._target = actor, target
         self.routes = tuple(_routes(document))
-        self._fresh = 0
 
     def request(self, route: Route) -> Request:
         """Raises Unfillable."""
@@ -268,8 +267,7 @@ class Generator:
         return self._name(kind, writes=True)
 
     def fresh(self, kind: str) -> str:
-        self._fresh += 1
-        return f"{self._actor.name}-{kind}-{1000 + self._fresh}"
+        return self._actor.fresh(kind)
 
     def secret(self) -> str:
         return self._actor.secret()

@@ -119,6 +119,20 @@ async def _prepare(world: World, workspace: Workspace, generator: Generator) -> 
         told = await world.ask(workspace, request)
         assert told.status == status, told.body
         learn(workspace, request, told)
+    for route in generator.routes:
+        if (route.method, route.path.rpartition("/")[2]) in (("PUT", "config"), ("POST", "limits")):
+            await _tell_a_secret(world, workspace, generator, route)
+
+
+async def _tell_a_secret(world: World, workspace: Workspace, generator: Generator, route: Route) -> None:
+    for _ in range(_TRIES):
+        request = generator.request(route)
+        if b"-secret-" in request.body:
+            answer = await world.ask(workspace, request)
+            learn(workspace, request, answer)
+            if answer.status < 300:
+                return
+    pytest.fail(f"{route.method} {route.path} takes no secret")
 
 
 async def _look(world: World, workspace: Workspace, generator: Generator) -> None:
@@ -230,7 +244,7 @@ def test_there_is_something_to_be_found_on_most_routes(quiet: World) -> None:
         return found
 
     silent = {route.path for route in reading} - asyncio.run(telling())
-    assert sorted(silent) == sorted(_FIGURES), "\n".join(sorted(silent))
+    assert sorted(silent - _FIGURES) == []
 
 
 def test_what_one_does_changes_no_answer_to_the_other(quiet: World) -> None:
@@ -277,7 +291,7 @@ _FIGURES = {
     "/models",
     "/v1/models",
 }
-"""Paths that tell numbers alone, or what is the same for all."""
+"""Paths that tell numbers alone, or what is the same for all; the use of a limit tells whose it is, if it is one's."""
 
 Break = Callable[[World, pytest.MonkeyPatch, str], None]
 

@@ -47,6 +47,7 @@ class Workspace:
     key: str
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     secrets: int = 0
+    used: int = 0
     ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     numbers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     intents: list[tuple[int, int]] = field(default_factory=list)
@@ -60,6 +61,11 @@ class Workspace:
         """A new one, said nowhere else."""
         self.secrets += 1
         return f"{self.name}-secret-{self.secrets}"
+
+    def fresh(self, kind: str) -> str:
+        """A name of that kind that nobody has used."""
+        self.used += 1
+        return f"{self.name}-{kind}-{1000 + self.used}"
 
     @property
     def lures(self) -> frozenset[str]:

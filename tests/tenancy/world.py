@@ -5,7 +5,6 @@ import hashlib
 import importlib
 import secrets
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -57,9 +56,12 @@ class World:
         self.alder = Workspace("alder", "canary-key-of-alder")
         self.birch = Workspace("birch", "canary-key-of-birch")
         principals = {each.key: Principal(each.name) for each in (self.alder, self.birch)}
+        configurations = runtime.configurations
         self.runtime = replace(
             runtime,
             keyring=Keyring(principals, now=lambda: START),
+            defaults=Defaults(configurations, now=lambda: START, clock=lambda: 0.0),
+            limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=lambda: 0.0),
             settings=runtime.settings.model_copy(update={"credentials": ("ssm:/weir/",)}),
         )
         self.kept = kept
@@ -200,9 +202,7 @@ def at_aws(engine: DynamoDBAndS3, folder: Path) -> Iterator[World]:
             fixed,
             ledger=ledger,
             configurations=configurations,
-            defaults=Defaults(configurations, now=lambda: START, clock=lambda: 0.0),
             open_projections=lambda: Projections(derived, CheckedSettlement(derived)),
-            limits=LimitBook(LimitRules(configurations.store), now=lambda: START, clock=time.monotonic),
             keys=Keys(key_store, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
         )
         with closing(ledger):
