@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from weir.runtime.dataclass_code import use_compiled
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -32,6 +34,7 @@ def _import_fastapi_unbuilt() -> None:
 
 
 if _IN_LAMBDA:
+    use_compiled()
     # Until a function is ready nothing becomes garbage; looking for some took a sixth of its start (measured).
     gc.disable()
     _import_fastapi_unbuilt()
