@@ -20,7 +20,7 @@ for classes that it does not import."""
 def use_compiled(compiled: Path = COMPILED) -> None:
     """From now on, in this process. Nothing happens where no such code was left, as outside Lambda."""
     try:
-        written_for, code = marshal.loads(compiled.read_bytes())
+        written_for, code = marshal.loads(compiled.read_bytes())  # noqa: S302  # Weir's own build wrote it
     except FileNotFoundError:
         return
     if written_for == sys.implementation.cache_tag:
