@@ -241,6 +241,25 @@ def test_a_large_payload_goes_to_the_bucket(handlers: dict[str, Handler]) -> Non
     assert read_back(handlers, json.loads(body_of(made))["id"])["input"] == noise
 
 
+def test_an_answer_that_lambda_does_not_give_out_is_refused_with_the_reason(handlers: dict[str, Handler]) -> None:
+    """Of quotes, each of which Lambda escapes."""
+    said = '"' * 1_600_000
+    log = {"model": "m", "completion_message": {"role": "assistant", "content": said}, "unique_id": "large"}
+    stored = handlers["request-log"](event("request-log-create", body=json.dumps(log)), None)
+    id = json.loads(body_of(stored))["unique_id"]
+
+    path = f"/api/request-logs/{id}"
+    found = handlers["request-log"](event("request-log-list", path=path, pathParameters={"proxy": id}), None)
+
+    assert (found["statusCode"], json.loads(body_of(found))) == (
+        400,
+        {
+            "error": "The answer is too large for Lambda, which gives out 6.3 MB at most: its body has 3.2 MB, and "
+            "6.4 MB as Lambda writes it. Ask for less at once; `weir export` reads calls of any size."
+        },
+    )
+
+
 @pytest.mark.parametrize(
     ("function", "name", "status"),
     [("completion", "completion", 401), ("storage", "storage", 401), ("request-log", "request-log-create", 401)],

@@ -1,6 +1,7 @@
 """The ASGI application of a function: routes that answer in their dialect, never by redirect."""
 
 import functools
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -74,6 +75,8 @@ class WeirApp(FastAPI):
     """
 
     keyring: Keyring | None = None
+    answer_limit: int | None = None
+    """Bytes of a whole answer's body as a text in JSON, where what is outside gives out no more."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -158,7 +161,10 @@ def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
         try:
             if keyring is not None:
                 await keyring.load(request.headers)
-            return await endpoint(request)
+            answer = await endpoint(request)
+            if request.app.answer_limit is not None:
+                _check_size(answer, request.app.answer_limit)
+            return answer
         except WeirError as exc:
             return error_reply(exc, dialect)
         except Exception:
@@ -166,6 +172,23 @@ def answering(dialect: Dialect, endpoint: Endpoint) -> Endpoint:
             return error_reply(WeirError("Weir failed; the reason is in its log."), dialect)
 
     return answered
+
+
+def _check_size(answer: Response, limit: int) -> None:
+    """Raises RequestInvalid, which is better than what the caller would get from outside: that it did not work."""
+    body = getattr(answer, "body", b"")
+    if len(body) <= limit // _LONGEST_ESCAPE:
+        return
+    try:
+        size = len(json.dumps(bytes(body).decode(), ensure_ascii=False).encode())
+    except UnicodeDecodeError:
+        size = len(body) * 4 // 3
+    if size > limit:
+        raise RequestInvalid(
+            f"The answer is too large for Lambda, which gives out {limit / 1e6:.1f} MB at most: its body has "
+            f"{len(body) / 1e6:.1f} MB, and {size / 1e6:.1f} MB as Lambda writes it. Ask for less at once; "
+            "`weir export` reads calls of any size."
+        )
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -181,6 +204,10 @@ async def read_body(request: Request, limit: int) -> bytes:
             raise _too_large(limit, size)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+_LONGEST_ESCAPE = 6
+"""Bytes that JSON may take for a character: `\\u0000`."""
 
 
 def _too_large(limit: int, size: int) -> RequestTooLarge:

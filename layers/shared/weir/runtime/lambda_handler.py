@@ -14,6 +14,7 @@ from weir.runtime.dataclass_code import use_compiled
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from weir.http.app import WeirApp
     from weir.runtime.bootstrap import Runtime
     from weir.runtime.observe import Observer
 
@@ -51,6 +52,11 @@ def usable_s(left_s: float) -> float:
     return max(left_s - min(most, max(least, left_s / 10)), 0.1)
 
 
+ANSWER_LIMIT = 6_291_556 - 32_768
+"""Of an answer's body. Lambda takes 6,291,556 bytes of a function that answers whole, headers and all, and says so when
+it gets more ("Response payload size exceeded maximum allowed payload size (6291556 bytes).")."""
+
+
 class Handler:
     """Called with an event it answers whole; what streams takes the application itself."""
 
@@ -86,7 +92,7 @@ class Handler:
         finally:
             DEADLINE.reset(token)
 
-    def asgi(self) -> "FastAPI":
+    def asgi(self) -> "WeirApp":
         from weir.http.app import create_app
         from weir.runtime.bootstrap import bootstrap
 
@@ -112,7 +118,9 @@ class Handler:
                 from weir.runtime.observe import Observer
 
                 self._observer = Observer(os.environ, self.service)
-            self._adapter = Mangum(self.asgi(), lifespan="off", text_mime_types=text_mime_types)
+            app = self.asgi()
+            app.answer_limit = ANSWER_LIMIT
+            self._adapter = Mangum(app, lifespan="off", text_mime_types=text_mime_types)
         return self._adapter
 
 
