@@ -89,6 +89,7 @@ FULLEST = Record(
             begun_ms=0.5,
             latency_ms=8.25,
             claimed_cost=Decimal("0.01"),
+            estimated_cost=Decimal("0.005"),
         ),
         ProviderAttempt(
             provider="groq",

@@ -135,13 +135,15 @@ class World:
         return told
 
     def _wish(self, routing: Routing | None, stream: bool, fields: dict[str, Any]) -> Ask[ChatCall]:
-        call = ChatCall(model="", messages=(Message("user", (Text("Hi"),)),), stream=stream)
+        call = ChatCall(model="", messages=(Message("user", (Text("Hi"),)),), stream=stream, n=fields.pop("n", None))
         wish = {"model": FIRST, "workspace": "default", "environment": "prod", "request": b"{}", **fields}
         return Ask(call=call, routing=routing, **wish)
 
     def _service(self, transport: httpx.AsyncBaseTransport, deadlines: Deadlines) -> Completions:
         registry = Registry.from_environ(
             {
+                "ANTHROPIC_API_KEY": "canary-anthropic-key",
+                "ANTHROPIC_BASE_URL": self.url,
                 "OPENAI_API_KEY": "canary-openai-key",
                 "OPENAI_BASE_URL": self.url,
                 "GROQ_API_KEY": "canary-groq-key",
@@ -316,6 +318,23 @@ def test_a_call_for_a_model_that_nobody_knows_is_wrong_whatever_it_falls_back_to
     assert world.upstream.received == []
 
 
+@pytest.mark.parametrize("how", JSON_OR_EVENTS)
+def test_a_race_whose_first_model_cannot_be_asked_leaves_a_record_of_the_other(world: World, how: str) -> None:
+    """Anthropic gives one answer to a question."""
+    world.upstream.replies["second"] = BROKEN
+    routing = Routing(strategy="first_response", fallbacks=(SECOND,))
+
+    told = world.ask(routing, how, model="anthropic/claude", n=2)
+
+    assert type(told.error) is ProviderUnavailable
+    assert told.attempts == (
+        ProviderAttempt(
+            provider="anthropic", model="anthropic/claude", outcome="failed", failure="RequestInvalid", begun_ms=0
+        ),
+        failed(SECOND, 500, "ProviderUnavailable"),
+    )
+
+
 def test_what_no_one_expects_of_a_request_is_not_taken_for_its_failure(world: World) -> None:
     def answers(request: httpx.Request) -> httpx.Response:
         raise ArithmeticError
@@ -472,6 +491,29 @@ def test_of_two_at_once_the_first_to_answer_wins_and_the_other_is_cut_off(
     assert set(told.attempts) == {cancelled, answered(fast, how)}
     assert [each.model for each in told.attempts] == [FIRST, SECOND]
     assert (told.kept.fallback_reason, told.kept.model) == (reason, fast)
+
+
+@pytest.mark.parametrize("how", JSON_OR_EVENTS)
+def test_a_request_that_was_cut_off_costs_at_least_what_reading_its_prompt_does(world: World, how: str) -> None:
+    """Whether it lost or let the call wait too long: nobody says what it came to. Five tokens at $0.15 a million."""
+    never = threading.Event()
+    world.upstream.replies |= {
+        "gpt-4o-mini": answer("too late", how, hold=never, hold_at=0),
+        "second": answer("faster", how),
+    }
+
+    lost = world.ask(Routing(strategy="first_response", fallbacks=(SECOND,)), how, model="openai/gpt-4o-mini")
+    late = world.ask(Routing(strategy="timeout", fallbacks=(SECOND,), wait_s=0.2), how, model="openai/gpt-4o-mini")
+
+    cut_off = ProviderAttempt(
+        provider="openai",
+        model="openai/gpt-4o-mini",
+        outcome="cancelled",
+        begun_ms=0,
+        estimated_cost=Decimal("0.00000075"),
+    )
+    assert lost.attempts == (cut_off, answered(SECOND, how))
+    assert late.attempts == (replace(cut_off, outcome="failed", failure="ProviderTimeout"), answered(SECOND, how))
 
 
 @pytest.mark.parametrize("how", JSON_OR_EVENTS)

@@ -30,6 +30,7 @@ _ATTEMPT = (
     ("completion_tokens", WHOLE),
     ("claimed_cost", TEXT),
     ("computed_cost", TEXT),
+    ("estimated_cost", TEXT),
 )
 
 COLUMNS: tuple[tuple[str, str], ...] = (

@@ -34,7 +34,8 @@ class ProviderAttempt:
     """One of several requests to providers that a call took. None means unknown.
 
     `model` is named as the call or its configuration names it. `begun_ms` counts from the call's own beginning, the
-    other times from `begun_ms`. `failure` is the kind of the Failure, `status` the provider's.
+    other times from `begun_ms`. `failure` is the kind of the Failure, `status` the provider's. `estimated_cost` is the
+    least that a request costs of which its provider could not tell, because it was cut off.
     """
 
     provider: str | None = None
@@ -49,11 +50,13 @@ class ProviderAttempt:
     completion_tokens: int | None = None
     claimed_cost: Decimal | None = None
     computed_cost: Decimal | None = None
+    estimated_cost: Decimal | None = None
 
     @property
     def cost(self) -> Decimal | None:
         """As a Record's."""
-        return self.claimed_cost if self.claimed_cost is not None else self.computed_cost
+        costs = (self.claimed_cost, self.computed_cost, self.estimated_cost)
+        return next((cost for cost in costs if cost is not None), None)
 
 
 class Labels(TypedDict, total=False):
@@ -88,7 +91,7 @@ class Record:
 
     `attempts` are there when there were several, in the order in which they began, and `fallback_reason` when another
     model than the first answered: `provider` and `model` are then its. The costs are those of all attempts: to what the
-    answer cost by either reckoning, the known costs of the others are added.
+    answer cost by either reckoning, the known and the estimated costs of the others are added.
 
     `writer` names the process that accepted the call and says the how many-eth of its calls it was, as `<name>:<n>`:
     a number that nobody finds is a call that was accepted and not kept.

@@ -159,6 +159,7 @@ def _attempt(attempt: ProviderAttempt) -> dict[str, Any]:
         "cost": float(attempt.cost) if attempt.cost is not None else None,
         "claimed_cost": float(attempt.claimed_cost) if attempt.claimed_cost is not None else None,
         "computed_cost": float(attempt.computed_cost) if attempt.computed_cost is not None else None,
+        "estimated_cost": float(attempt.estimated_cost) if attempt.estimated_cost is not None else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

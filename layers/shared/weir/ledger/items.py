@@ -68,6 +68,7 @@ _ATTEMPT = (
     "completion_tokens",
 )
 _COSTS = ("claimed_cost", "computed_cost")
+_ATTEMPT_COSTS = (*_COSTS, "estimated_cost")
 _SHORT = (("cache_key", "ck"), ("cached_from", "cf"))
 """Fields that few records have, and their names in an item."""
 
@@ -124,7 +125,8 @@ def to_fields(record: Record) -> dict[str, Any]:
 
 
 def _costs(priced: Record | ProviderAttempt) -> dict[str, str]:
-    return {name: str(cost) for name in _COSTS if (cost := getattr(priced, name)) is not None}
+    names = _COSTS if isinstance(priced, Record) else _ATTEMPT_COSTS
+    return {name: str(cost) for name in names if (cost := getattr(priced, name)) is not None}
 
 
 def _attempt_fields(attempt: ProviderAttempt) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _attempt_fields(attempt: ProviderAttempt) -> dict[str, Any]:
 
 
 def _attempt(item: Mapping[str, Any]) -> ProviderAttempt:
-    costs: dict[str, Any] = {name: _decimal(item.get(name)) for name in _COSTS}
+    costs: dict[str, Any] = {name: _decimal(item.get(name)) for name in _ATTEMPT_COSTS}
     return ProviderAttempt(**{name: item[name] for name in _ATTEMPT if name in item}, **costs)
 
 

@@ -164,15 +164,15 @@ class Attempt(Generic[Call]):
             return ()
         if self.answering is not None and answered is not None:
             self.answering.heard(answered.model, answered.usage, answered.service_tier)
-        return tuple(tried.to_attempt(self.accepted_at) for tried in self.tries)
+        return tuple(tried.to_attempt(self.ask.call, self.accepted_at) for tried in self.tries)
 
     @property
     def cost_of_others(self) -> Decimal | None:
-        """What is known of the cost of the requests whose answers are not the call's."""
+        """What is known, or estimated, of the cost of the requests whose answers are not the call's."""
         if len(self.tries) < 2:
             return None
         others = [tried for tried in self.tries if tried is not self.answering]
-        return known_cost(tuple(tried.to_attempt(self.accepted_at) for tried in others))
+        return known_cost(tuple(tried.to_attempt(self.ask.call, self.accepted_at) for tried in others))
 
     @property
     def refused_by(self) -> frozenset[str]:

@@ -281,10 +281,16 @@ class _Run(Generic[Result]):
         return result
 
     def _lost(self) -> WeirError:
-        """The error of the call: that of its first model, or what ended the time for all of them."""
+        """The error of the call: that of its first model, or what ended the time for all of them.
+
+        What the first cannot be asked at all is told only if nobody else was: a request that was made is on record.
+        """
         failed = [(tried, tried.error) for tried in self._tries if tried.error is not None]
         own = [(tried, error) for tried, error in failed if tried.model == self._first]
         tried, error = failed[-1] if self._is_over() else (own or failed)[-1]
+        if isinstance(error, RequestInvalid):
+            of_providers = [each for each in failed if isinstance(each[1], ProviderError)]
+            tried, error = of_providers[-1] if of_providers else (tried, error)
         self._attempt.stand_for(tried)
         return error
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
+from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import (
     MalformedReply,
     ProviderAuthFailed,
@@ -14,6 +16,7 @@ from weir.domain.errors import (
     ProviderUnavailable,
     WeirError,
 )
+from weir.domain.limit import estimate
 from weir.domain.record import AttemptOutcome, ProviderAttempt
 from weir.domain.totals import exact_sum
 from weir.providers.client import Exchange
@@ -58,10 +61,19 @@ class Try:
             return self.target.provider.name
         return self.error.provider if isinstance(self.error, ProviderError) else None
 
-    def to_attempt(self, accepted_at: datetime) -> ProviderAttempt:
-        """With its cost at the prices of that time."""
+    @property
+    def cut_off(self) -> bool:
+        """Weir hung up while the provider was at it, which will ask for the prompt all the same."""
+        own = isinstance(self.error, ProviderTimeout) and self.error.status is None
+        return self.target is not None and (self.outcome == "cancelled" or own)
+
+    def to_attempt(self, call: ChatCall | EmbeddingCall, accepted_at: datetime) -> ProviderAttempt:
+        """With its cost at the prices of that time; of one that was cut off, at least what `call` costs to read."""
         asked = self.target.model if self.target is not None else self.model
         cost = cost_of_answer(self.provider, self.answered_model, asked, self.usage, accepted_at, self.service_tier)
+        estimated = None
+        if self.usage is None and self.cut_off:
+            estimated = cost_of_answer(self.provider, None, asked, Usage(estimate(call).prompt, 0), accepted_at)
         return ProviderAttempt(
             provider=self.provider,
             model=self.model,
@@ -75,6 +87,7 @@ class Try:
             completion_tokens=self.usage.completion if self.usage is not None else None,
             claimed_cost=self.usage.cost if self.usage is not None else None,
             computed_cost=cost.dollars if cost is not None else None,
+            estimated_cost=estimated.dollars if estimated is not None else None,
         )
 
 
@@ -100,7 +113,7 @@ def fallback_reason(first: Try) -> str:
 
 
 def known_cost(attempts: tuple[ProviderAttempt, ...]) -> Decimal | None:
-    """What they cost together, as far as it is known."""
+    """What they cost together, as far as it is known or estimated."""
     costs = [cost for attempt in attempts if (cost := attempt.cost) is not None]
     return exact_sum(costs) if costs else None
 
