@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.chat import ChatCall
-from weir.domain.completion import Usage
+from weir.domain.completion import NOTHING, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError, RequestInvalid
 from weir.domain.events import StreamEvent
@@ -106,8 +106,9 @@ class Completing:
         return await self._made(self._embedder.begin(ask), "openai", self._embeddings, _embeddings_again)
 
     async def list_models(self, request: Request) -> Response:
-        self._runtime.keyring.authenticate(request.headers, "complete")
-        body = {"object": "list", "data": await self._service.models.offered()}
+        principal, lending = self._runtime.keyring.authenticate(request.headers, "complete"), self._runtime.lending
+        keys = NOTHING if lending is None else await lending.keys_of(principal.workspace)
+        body = {"object": "list", "data": await self._service.models.offered(keys)}
         return Response(jsonbytes.dumps(body), media_type=JSON)
 
     async def _taken(self, request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
