@@ -160,6 +160,8 @@ async def _version(configure: "Configure", tenant: str, number: int | None) -> V
 def _agreed(changes: tuple[LevelChange, ...], arguments: argparse.Namespace, verb: str) -> bool:
     """Shows the changes, and asks for a yes unless that was given, or there is nothing to ask."""
     if not changes:
+        if arguments.dry_run:
+            print("There is nothing to change.")
         return True
     print("\n".join(_lines(changes)))
     if arguments.yes or arguments.dry_run:
