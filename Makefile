@@ -25,7 +25,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 .PHONY: help dev test check stack environments format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
