@@ -26,6 +26,7 @@ from weir.http.limit_headers import limit_headers
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
+from weir.http.scrub import erase
 from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun, unless_gone
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, answer_cache, completions, limits_in_force
@@ -108,8 +109,9 @@ class Completing:
     async def list_models(self, request: Request) -> Response:
         principal, lending = self._runtime.keyring.authenticate(request.headers, "complete"), self._runtime.lending
         keys = NOTHING if lending is None else await lending.keys_of(principal.workspace)
-        body = {"object": "list", "data": await self._service.models.offered(keys)}
-        return Response(jsonbytes.dumps(body), media_type=JSON)
+        body = jsonbytes.dumps({"object": "list", "data": await self._service.models.offered(keys)})
+        shown = {key for key in keys.values() if key is not None}  # to providers, and to nobody else
+        return Response(erase(body, self._runtime.secrets | shown), media_type=JSON)
 
     async def _taken(self, request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
         """The body as it came and parsed, whose it is, and the secrets of the process and the caller's own."""

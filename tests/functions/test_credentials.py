@@ -145,6 +145,17 @@ def test_a_workspace_is_shown_the_models_that_its_own_keys_open_and_nobody_else_
     assert models(world.weir.get(path)) == ["demo/echo", "openai/for-operators-key"]
 
 
+def test_a_provider_that_repeats_a_key_in_its_list_tells_nobody(world: World) -> None:
+    def listing(received: Received) -> Reply:
+        return Reply([json.dumps({"data": [{"id": "m", "for": received.headers["authorization"]}]}).encode()])
+
+    world.upstream.replies["/v1/models"] = listing
+    world.name("mistral", "env:TEAM_ONE")
+    world.name("openai", "env:TEAM_TWO")
+    told = world.weir.get("/v1/models").text
+    assert (told.count("Bearer [erased]"), "canary" in told) == (2, False)
+
+
 def test_a_key_that_cannot_be_read_fails_the_call_and_the_operators_is_not_used(world: World) -> None:
     world.name("openai", "env:TEAM_NONE")
     answer = world.ask()
