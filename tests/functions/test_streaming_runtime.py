@@ -269,6 +269,28 @@ def test_every_kind_of_answer_has_the_form_of_a_stream(run: Callable[..., None])
     run(scene)
 
 
+NESTED: dict[str, Any] = {}
+"""More deeply than a request can be, which only who calls the function itself can send."""
+for _ in range(300):
+    NESTED = {"deeper": NESTED}
+
+
+@pytest.mark.parametrize("sent", [{}, NESTED, event(body="a", isBase64Encoded=True)], ids=["empty", "deep", "broken"])
+def test_an_event_that_is_no_request_fails_alone(run: Callable[..., None], sent: Mapping[str, Any]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        refused = await weir.emulator.invoke(sent).ending()
+
+        assert (refused.streamed, refused.told and refused.told["errorMessage"]) == (
+            False,
+            "Weir failed; the reason is in its log.",
+        )
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+        assert weir.emulator.exits == []
+
+    run(scene)
+
+
 def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None:
     """A Function URL's events are of API Gateway's version 2.0."""
 

@@ -26,6 +26,7 @@ from mangum.handlers.api_gateway import APIGateway, HTTPGateway
 from starlette.types import ASGIApp, Receive
 
 from weir.http.streaming import BROKEN_OFF, PATIENCE
+from weir.protocols import jsonbytes
 from weir.providers.deadline import DEADLINE
 from weir.runtime.observe import Observer
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
@@ -123,7 +124,7 @@ async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: 
     fault = None
     token = DEADLINE.set(asyncio.get_running_loop().time() + usable_s(invocation.deadline_ms / 1000 - time.time()))
     try:
-        event = dict(invocation.event)
+        event = dict(jsonbytes.loads(invocation.event))
         gateway = HTTPGateway if event.get("version") == "2.0" else APIGateway
         request = gateway(event, context, _MANGUM)  # type: ignore[arg-type]
         scope: dict[str, Any] = {**request.scope, "extensions": {BROKEN_OFF: {}, PATIENCE: {"seconds": _PATIENCE_S}}}
