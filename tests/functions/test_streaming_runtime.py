@@ -17,7 +17,9 @@ from tests.upstream import JSON_TYPE, SSE_TYPE, Reply, Upstream, completion_repl
 from weir.domain.record import Record
 from weir.ledger.ledger import Ledger
 from weir.runtime.bootstrap import open_ledger
+from weir.runtime.runtime_api import RuntimeApi
 from weir.runtime.settings import Settings
+from weir.runtime.streaming import Answer
 
 FUNCTION = template.ROOT / "functions" / "completion"
 WRAPPER = template.ROOT / "layers" / "shared" / "bin" / "weir-stream"
@@ -289,6 +291,23 @@ def test_an_event_that_is_no_request_fails_alone(run: Callable[..., None], sent:
         assert weir.emulator.exits == []
 
     run(scene)
+
+
+def test_an_answer_begins_once_also_when_the_heart_beats_as_its_first_piece_comes() -> None:
+    async def whole() -> None:
+        async with Emulator() as emulator:
+            invoked = emulator.invoke({})
+            api = RuntimeApi(emulator.address)
+            answer = Answer(api, await api.next_invocation())
+            await answer.send({"type": "http.response.start", "status": 200, "headers": []})
+            pieces = [{"type": "http.response.body", "body": text, "more_body": True} for text in (b"one", b"two")]
+            await asyncio.gather(*map(answer.send, pieces))
+            await answer.send({"type": "http.response.body", "body": b""})
+            await answer.end()
+            await api.close()
+            assert await invoked.rest() == b"onetwo"
+
+    asyncio.run(whole())
 
 
 def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None:

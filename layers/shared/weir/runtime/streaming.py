@@ -82,6 +82,7 @@ class Answer:
         self._api, self._invocation = api, invocation
         self._metadata: Mapping[str, Any] | None = None
         self._reply: StreamedReply | None = None
+        self._beginning = asyncio.Lock()
         self._fault: BaseException | None = Unanswered("the application left its answer open")
 
     @property
@@ -92,18 +93,24 @@ class Answer:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         match message["type"]:
             case "http.response.body":
-                if self._reply is None:
-                    if self._metadata is None:
-                        raise Unanswered("the application sent a body before its status")
-                    self._reply = await self._api.begin(self._invocation, self._metadata)
+                reply = self._reply or await self._begin()
                 if piece := message.get("body"):
-                    await self._reply.send(piece)
+                    await reply.send(piece)
                 if not message.get("more_body"):
                     self._fault = None
             case "http.response.start":
                 self._metadata = _metadata(message)
             case "weir.broken_off":
                 self._fault = message["error"]
+
+    async def _begin(self) -> StreamedReply:
+        """Once, even where the heartbeat has something to say while the first piece is on its way."""
+        async with self._beginning:
+            if self._metadata is None:
+                raise Unanswered("the application sent a body before its status")
+            if self._reply is None:
+                self._reply = await self._api.begin(self._invocation, self._metadata)
+            return self._reply
 
     async def end(self, fault: BaseException | None = None) -> None:
         """The application has returned, or has failed with `fault`. What it left open was not meant to end so."""
