@@ -3,6 +3,7 @@
 import asyncio
 import json
 import queue
+import random
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -310,6 +311,28 @@ def test_an_answer_begins_once_also_when_the_heart_beats_as_its_first_piece_come
     asyncio.run(whole())
 
 
+def test_a_header_that_occurs_twice_is_told_in_the_form_that_both_front_doors_take() -> None:
+    headers = [(b"content-type", b"text/plain"), (b"vary", b"accept"), (b"Vary", b"origin")]
+    cookies = [(b"set-cookie", b"a=1; Path=/"), (b"set-cookie", b"b=2")]
+
+    async def whole() -> None:
+        async with Emulator() as emulator:
+            invoked = emulator.invoke({})
+            api = RuntimeApi(emulator.address)
+            answer = Answer(api, await api.next_invocation())
+            await answer.send({"type": "http.response.start", "status": 200, "headers": headers + cookies})
+            await answer.send({"type": "http.response.body", "body": b""})
+            await answer.end()
+            await api.close()
+            assert await invoked.metadata() == {
+                "statusCode": 200,
+                "headers": {"content-type": "text/plain", "vary": "accept, origin"},
+                "cookies": ["a=1; Path=/", "b=2"],
+            }
+
+    asyncio.run(whole())
+
+
 def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None:
     """A Function URL's events are of API Gateway's version 2.0."""
 
@@ -397,6 +420,7 @@ def test_a_log_line_says_why_a_function_could_not_start(run: Callable[..., None]
 
 
 HOOKS = """
+import random
 from pathlib import Path
 
 def note(text, *, end):
@@ -405,6 +429,9 @@ def note(text, *, end):
 
 def fail():
     raise ValueError("no")
+
+def draw():
+    note(str(random.random()), end="")
 
 def get_before_snapshot():
     return [(note, ("before 1",), {"end": ";"}), (note, ("before 2",), {"end": ";"})] BEFORE
@@ -435,6 +462,19 @@ def test_hooks_run_around_the_snapshot_and_the_restored_process_serves(
 
         assert await answer.ending() == Ending(streamed=True)
         assert (tmp_path / "notes").read_text() == "before 2;before 1;after 1;after 2;"
+
+    run(scene, waits=True)
+
+
+def test_processes_of_one_snapshot_do_not_draw_the_same(run: Callable[..., None], tmp_path: Path) -> None:
+    """Splits between models are drawn."""
+
+    async def scene(weir: Deployed) -> None:
+        weir.emulator.restored.set()
+        await weir.start(**hooked(tmp_path, before="+ [(random.seed, (7,), {})]", after="+ [(draw, (), {})]"))
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        await weir.ask("openai/m").ending()
+        assert float((tmp_path / "notes").read_text().rpartition(";")[2]) != random.Random(7).random()
 
     run(scene, waits=True)
 

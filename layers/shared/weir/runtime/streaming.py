@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import logging
 import os
+import random
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
@@ -164,17 +165,20 @@ def _metadata(start: Mapping[str, Any]) -> dict[str, Any]:
     """What is told before the body, by
     https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html
 
-    A name that occurs several times keeps all its values.
+    A name that occurs several times keeps all its values, in the one form that a Function URL, which knows no
+    `multiValueHeaders`, takes as well: with commas, but for cookies.
     """
-    found: dict[str, list[str]] = {}
-    for name, value in start.get("headers", ()):
-        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    metadata: dict[str, Any] = {
-        "statusCode": start["status"],
-        "headers": {name: values[0] for name, values in found.items() if len(values) == 1},
-    }
-    if several := {name: values for name, values in found.items() if len(values) > 1}:
-        metadata["multiValueHeaders"] = several
+    found: dict[str, str] = {}
+    cookies: list[str] = []
+    for raw_name, raw_value in start.get("headers", ()):
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "set-cookie":
+            cookies.append(value)
+        else:
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    metadata: dict[str, Any] = {"statusCode": start["status"], "headers": found}
+    if cookies:
+        metadata["cookies"] = cookies
     return metadata
 
 
@@ -221,6 +225,7 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
         logger.exception("a hook before the snapshot failed")
         await api.fail_init(Fault.of(exc, "Runtime.BeforeSnapshotError"))
         sys.exit(64)
+    random.seed()  # one snapshot goes on as many processes, which else would all draw the same branch of a split
     try:
         for function, arguments, options in hooks.get_after_restore():
             function(*arguments, **options)
