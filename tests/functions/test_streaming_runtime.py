@@ -466,6 +466,18 @@ def test_hooks_run_around_the_snapshot_and_the_restored_process_serves(
     run(scene, waits=True)
 
 
+def test_where_lambda_has_no_hooks_a_snapshot_is_taken_all_the_same(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        await weir.start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        await weir.emulator.frozen()
+        weir.emulator.restored.set()
+
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+
+    run(scene, waits=True)
+
+
 def test_processes_of_one_snapshot_do_not_draw_the_same(run: Callable[..., None], tmp_path: Path) -> None:
     """Splits between models are drawn."""
 

@@ -160,7 +160,7 @@ def answers(folder: Path, status: str | None, more: str, monkeypatch: pytest.Mon
         started.append(command[1:])
         return 0
 
-    monkeypatch.setattr(deploy.subprocess, "call", call)
+    monkeypatch.setattr(subprocess, "call", call)
     monkeypatch.setattr(deploy, "stack_status", lambda parameters: status)
     deploy.main(folder)
     return started

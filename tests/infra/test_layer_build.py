@@ -76,9 +76,7 @@ def built(folder: Path, *, uname: str = "Linux aarch64", compiler: bool = True, 
 
 
 MADE = {"a layer", "its bin", "its pyenv", "log", "made here"}
-COMPILES = (
-    "compiler -m compileall -q -j 0 --invalidation-mode unchecked-hash -s ~/made here -p /opt ~/made here/python"
-)
+COMPILES = "compiler -m compileall -q -j 0 --invalidation-mode unchecked-hash -s ~/made here -p /opt ~/made here/python"
 pytestmark = pytest.mark.skipif(shutil.which(f"python{TARGET}", path="/usr/bin:/bin") is not None, reason="has one")
 
 

@@ -215,10 +215,13 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
 
     Names, exit codes and kinds of error are those of awslambdaric 4.2.
     """
-    import snapshot_restore_py as hooks
+    try:
+        import snapshot_restore_py as hooks
+    except ModuleNotFoundError:  # it is Lambda's, and the place where hooks are registered: there are none
+        hooks = None
 
     try:
-        for function, arguments, options in reversed(hooks.get_before_snapshot()):
+        for function, arguments, options in reversed(hooks.get_before_snapshot() if hooks else ()):
             function(*arguments, **options)
         await api.restored()
     except Exception as exc:
@@ -227,7 +230,7 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
         sys.exit(64)
     random.seed()  # one snapshot goes on as many processes, which else would all draw the same branch of a split
     try:
-        for function, arguments, options in hooks.get_after_restore():
+        for function, arguments, options in hooks.get_after_restore() if hooks else ():
             function(*arguments, **options)
     except Exception as exc:
         logger.exception("a hook after the restore failed")
