@@ -111,7 +111,6 @@ def environment(aws: Ministack, project: Path) -> dict[str, str]:
 
 def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Ministack, project: Path) -> None:
     environ = environment(aws, project)
-    pair = json.loads((ROOT / "infra/events/storage.json").read_text(encoding="utf-8"))["body"]
 
     first = converse(project, environ, {"Parameter ApiKey:": KEY, "Deploy this changeset?": "y"})
     again = converse(project, environ, {})
@@ -120,6 +119,12 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
     assert "has no authentication" not in first[1]
     assert (again[0], "No changes to deploy. Stack weir is up to date" in again[1]) == (0, True), again[1]
     assert KEY not in (project / "samconfig.toml").read_text(encoding="utf-8")
+    assert stored(aws) == (200, True)
+
+
+def stored(aws: Ministack) -> tuple[int, bool]:
+    """What the one stack there is answers to who has the key and brings a call."""
+    pair = json.loads((ROOT / "infra/events/storage.json").read_text(encoding="utf-8"))["body"]
     (api,) = aws.client("apigateway").get_rest_apis()["items"]
     answer = httpx.put(
         f"{aws.stage_url(api['id'], 'live')}/chat/completions/response",
@@ -128,7 +133,21 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
         verify=aws.trusted(),
         timeout=60,
     )
-    assert (answer.status_code, answer.json()["new"]) == (200, True)
+    return answer.status_code, answer.json().get("new")
+
+
+def test_a_key_that_lies_in_a_secret_is_not_asked_for(aws: Ministack, project: Path) -> None:
+    """As docs/deploy.md says it is done."""
+    secret = aws.client("secretsmanager").create_secret(Name="weir", SecretString=KEY)["ARN"]
+    defaults = deploy.DEFAULTS.read_text(encoding="utf-8")
+    head = "[default.deploy.parameters]\n"
+    more = f'region = "us-east-1"\nparameter_overrides = "ApiKeySecretArn={secret}"\n'
+    (project / "samconfig.toml").write_text(defaults.replace(head, head + more), encoding="utf-8")
+
+    code, said = converse(project, environment(aws, project), {"Deploy this changeset?": "y"})
+
+    assert (code, "Parameter ApiKey" in said, "a new one" in said) == (0, False, False), said
+    assert stored(aws) == (200, True)
 
 
 def test_who_looks_at_the_changes_and_says_no_is_asked_again_the_next_time(aws: Ministack, project: Path) -> None:
