@@ -50,6 +50,8 @@ class Invoked:
     trace_id: str
     times: list[float] = field(default_factory=list)
     """When each piece was here, by time.perf_counter()."""
+    number: str | None = None
+    """What the runtime gave back of the number that it was told."""
     keeps: bool = True
     """Whether pieces are kept to be read; a measurement reads none."""
     _metadata: "asyncio.Future[dict[str, Any]]" = field(default_factory=lambda: _future())
@@ -208,9 +210,11 @@ class Emulator:
                 if (invoked := await self._next(reader)) is not None:
                     await _reply(writer, 200, _headers(invoked), json.dumps(invoked.event).encode())
             case ["invocation", id, "response"]:
+                self._invoked[id].number = request.headers.get(_NUMBER)
                 await self._take(self._invoked[id], request, reader)
                 await _reply(writer, 202)
             case ["invocation", id, "error"]:
+                self._invoked[id].number = request.headers.get(_NUMBER)
                 told = json.loads(await request.whole(reader))
                 self._invoked[id].end(Ending(False, request.headers[_ERROR_TYPE], told))
                 await _reply(writer, 202)
@@ -260,6 +264,7 @@ class Emulator:
         invoked.end(Ending(True, trailers.get(_ERROR_TYPE), told))
 
 
+_NUMBER = "lambda-runtime-invocation-id"
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _ERROR_BODY = "lambda-runtime-function-error-body"
 
@@ -271,6 +276,7 @@ def _headers(invoked: Invoked) -> dict[str, str]:
         "Lambda-Runtime-Deadline-Ms": str(int(invoked.deadline * 1000)),
         "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:111122223333:function:emulated",
         "Lambda-Runtime-Trace-Id": invoked.trace_id,
+        "Lambda-Runtime-Invocation-Id": f"number of {invoked.id}",
     }
 
 

@@ -18,9 +18,9 @@ from tests.upstream import JSON_TYPE, SSE_TYPE, Reply, Upstream, completion_repl
 from weir.domain.record import Record
 from weir.ledger.ledger import Ledger
 from weir.runtime.bootstrap import open_ledger
-from weir.runtime.runtime_api import RuntimeApi
+from weir.runtime.runtime_api import Invocation, RuntimeApi
 from weir.runtime.settings import Settings
-from weir.runtime.streaming import Answer
+from weir.runtime.streaming import Answer, Context
 
 FUNCTION = template.ROOT / "functions" / "completion"
 WRAPPER = template.ROOT / "layers" / "shared" / "bin" / "weir-stream"
@@ -356,7 +356,7 @@ def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None
     run(scene)
 
 
-def test_a_process_answers_one_event_after_the_other_and_knows_each_ones_trace(run: Callable[..., None]) -> None:
+def test_a_process_answers_one_event_after_the_other(run: Callable[..., None]) -> None:
     async def scene(weir: Deployed) -> None:
         weir.upstream.replies["m"] = stream_reply("Hello")
         answers = [weir.ask("openai/m") for _ in range(3)]
@@ -364,6 +364,44 @@ def test_a_process_answers_one_event_after_the_other_and_knows_each_ones_trace(r
         assert [await answer.ending() for answer in answers] == [Ending(streamed=True)] * 3
         assert len(ids) == 3
         assert weir.emulator.exits == []
+
+    run(scene)
+
+
+def test_answers_and_errors_have_the_number_of_their_event(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answered = [weir.ask("openai/m"), weir.emulator.invoke({})]
+        for each in answered:
+            await each.ending()
+        assert [each.number for each in answered] == ["number of invocation-1", "number of invocation-2"]
+
+    run(scene)
+
+
+def test_the_context_is_what_lambdas_own_runtime_gives_to_handlers() -> None:
+    environ = {
+        "AWS_LAMBDA_FUNCTION_NAME": "weir-Completion",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "weir-logs",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "today",
+    }
+    context = Context.of(Invocation("i", 1_000, b"{}", "arn:aws:lambda:x"), environ)
+    assert context == Context("i", "arn:aws:lambda:x", 1_000, "weir-Completion", "7", "256", "weir-logs", "today")
+    assert context.get_remaining_time_in_millis() == 0
+
+
+def test_a_log_line_has_the_trace_and_the_id_of_its_event(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        for number in (1, 2):
+            await weir.emulator.invoke({}, trace_id=f"Root=1-{number};Parent=p;Sampled=0").ending()
+        await weir.emulator.wrote("invocation failed", 2)
+        lines = [json.loads(line) for line in weir.emulator.log if "invocation failed" in line]
+        assert [(each["xray_trace_id"], each["function_request_id"], each["cold_start"]) for each in lines] == [
+            ("1-1", "invocation-1", True),
+            ("1-2", "invocation-2", False),
+        ]
 
     run(scene)
 
