@@ -242,7 +242,8 @@ class Emulator:
         return None
 
     async def _take(self, invoked: Invoked, request: "_Request", reader: asyncio.StreamReader) -> None:
-        if request.headers.get("lambda-runtime-function-response-mode") != "streaming":
+        how = request.headers.get("lambda-runtime-function-response-mode"), request.headers.get("content-type")
+        if how != ("streaming", "application/vnd.awslambda.http-integration-response"):
             invoked.begin(b"{}", await request.whole(reader))
             invoked.end(Ending(False))
             return
@@ -260,6 +261,8 @@ class Emulator:
         except asyncio.IncompleteReadError:
             invoked.end(Ending(True, "connection lost"))
             raise
+        announced = request.headers.get("trailer", "").lower().replace(" ", "").split(",")
+        trailers = {name: value for name, value in trailers.items() if name in announced}
         told = json.loads(base64.b64decode(trailers[_ERROR_BODY])) if _ERROR_BODY in trailers else None
         invoked.end(Ending(True, trailers.get(_ERROR_TYPE), told))
 
