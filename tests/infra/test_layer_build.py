@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +124,12 @@ def test_without_a_python_of_lambdas_the_layer_has_no_bytecode_and_the_build_say
 
     assert (made.status, [line for line in made.ran if line.startswith("compiler")]) == (0, [])
     assert f"There is no Python {TARGET} on this machine: the layer has no bytecode" in made.said
+
+
+def test_a_layer_without_bytecode_is_not_taken_for_one_that_would_have_it_now() -> None:
+    """SAM's cache asks only whether the sources are the same."""
+    config = tomllib.loads((ROOT / "infra" / "samconfig.toml").read_text(encoding="utf-8"))
+    assert "cached" not in config["default"]["build"]["parameters"]
 
 
 def test_without_the_packages_there_is_no_layer(tmp_path: Path) -> None:
