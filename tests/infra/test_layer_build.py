@@ -34,6 +34,8 @@ case "$*" in *compile-dataclasses*) [ -z "$NO_NATIVE" ] || exit 1 ;; esac
 
 @dataclass
 class Built:
+    """`said` on standard output: of a build that succeeds SAM shows no other."""
+
     status: int
     said: str
     ran: list[str]
@@ -73,7 +75,7 @@ def built(folder: Path, *, uname: str = "Linux aarch64", compiler: bool = True, 
         text=True,
     )
     log = (machine / "log").read_text(encoding="utf-8").replace(str(machine), "~").splitlines()
-    return Built(done.returncode, done.stdout + done.stderr, log, set(os.listdir(machine)))
+    return Built(done.returncode, done.stdout, log, set(os.listdir(machine)))
 
 
 MADE = {"a layer", "its bin", "its pyenv", "log", "made here"}
