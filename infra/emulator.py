@@ -115,6 +115,7 @@ class Emulator:
         self._wrote = asyncio.Event()
         self._events: asyncio.Queue[Invoked] = asyncio.Queue()
         self._invoked: dict[str, Invoked] = {}
+        self._taken_by: dict[str, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
         self.processes: list[asyncio.subprocess.Process] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,6 +172,10 @@ class Emulator:
         self._events.put_nowait(invoked)
         return invoked
 
+    def hang_up(self, answer: Invoked) -> None:
+        """Take no more of an answer that has begun."""
+        self._taken_by[answer.id].transport.abort()
+
     async def frozen(self) -> None:
         """Returns when a process is ready for its snapshot."""
         await asyncio.wait_for(self._frozen.wait(), _PATIENCE_S)
@@ -211,6 +216,7 @@ class Emulator:
                     await _reply(writer, 200, _headers(invoked), json.dumps(invoked.event).encode())
             case ["invocation", id, "response"]:
                 self._invoked[id].number = request.headers.get(_NUMBER)
+                self._taken_by[id] = writer
                 await self._take(self._invoked[id], request, reader)
                 await _reply(writer, 202)
             case ["invocation", id, "error"]:

@@ -406,6 +406,30 @@ def test_a_log_line_has_the_trace_and_the_id_of_its_event(run: Callable[..., Non
     run(scene)
 
 
+def test_an_answer_that_nobody_takes_any_more_is_on_record_and_the_next_event_is_served(
+    run: Callable[..., None],
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        chunks = Paced(events("first", *["more"] * 50))
+        weir.upstream.replies["paced"] = Reply(chunks, headers=SSE_TYPE)
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answer = weir.ask("openai/paced")
+        chunks.let_go(2)
+        id = (await answer.metadata())["headers"][ID]
+        await answer.piece()
+
+        weir.emulator.hang_up(answer)
+        chunks.let_go(len(chunks))
+
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+        record = await weir.record_of(id)
+        assert record is not None
+        assert record.outcome == "caller_gone"
+        assert weir.emulator.exits == []
+
+    run(scene)
+
+
 def test_a_process_that_dies_in_the_middle_leaves_a_broken_stream_and_the_next_one_serves(
     run: Callable[..., None],
 ) -> None:
