@@ -118,7 +118,9 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
     assert (first[0], "Successfully created/updated stack - weir in us-east-1" in first[1]) == (0, True), first[1]
     assert "has no authentication" not in first[1]
     assert (again[0], "No changes to deploy. Stack weir is up to date" in again[1]) == (0, True), again[1]
-    assert KEY not in (project / "samconfig.toml").read_text(encoding="utf-8")
+    kept = (project / "samconfig.toml").read_text(encoding="utf-8")
+    assert KEY not in kept
+    assert deploy.parameters_of(kept)["capabilities"].split() == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     assert stored(aws) == (200, True)
 
 
