@@ -84,7 +84,7 @@ analytics: $(VENV)/.local ## write infra/analytics.json, the archive for Athena
 	$(BIN)/python infra/analytics.py
 
 build: $(TOOLS)/.installed ## build what `sam deploy` uploads: the layer for python3.13 on arm64, and the functions; SNAPSTART=on
-	$(TOOLS)/bin/sam build --config-file infra/samconfig.toml
+	PYTHON="$(CURDIR)/$(TOOLS)/bin/python" $(TOOLS)/bin/sam build --config-file infra/samconfig.toml
 	@$(TOOLS)/bin/python infra/pack.py
 	@$(if $(filter on,$(SNAPSTART)),$(TOOLS)/bin/python infra/snapstart.py)
 

@@ -50,6 +50,8 @@ class Invoked:
     trace_id: str
     times: list[float] = field(default_factory=list)
     """When each piece was here, by time.perf_counter()."""
+    number: str | None = None
+    """What the runtime gave back of the number that it was told."""
     keeps: bool = True
     """Whether pieces are kept to be read; a measurement reads none."""
     _metadata: "asyncio.Future[dict[str, Any]]" = field(default_factory=lambda: _future())
@@ -113,6 +115,7 @@ class Emulator:
         self._wrote = asyncio.Event()
         self._events: asyncio.Queue[Invoked] = asyncio.Queue()
         self._invoked: dict[str, Invoked] = {}
+        self._taken_by: dict[str, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
         self.processes: list[asyncio.subprocess.Process] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,6 +172,10 @@ class Emulator:
         self._events.put_nowait(invoked)
         return invoked
 
+    def hang_up(self, answer: Invoked) -> None:
+        """Take no more of an answer that has begun."""
+        self._taken_by[answer.id].transport.abort()
+
     async def frozen(self) -> None:
         """Returns when a process is ready for its snapshot."""
         await asyncio.wait_for(self._frozen.wait(), _PATIENCE_S)
@@ -208,9 +215,12 @@ class Emulator:
                 if (invoked := await self._next(reader)) is not None:
                     await _reply(writer, 200, _headers(invoked), json.dumps(invoked.event).encode())
             case ["invocation", id, "response"]:
+                self._invoked[id].number = request.headers.get(_NUMBER)
+                self._taken_by[id] = writer
                 await self._take(self._invoked[id], request, reader)
                 await _reply(writer, 202)
             case ["invocation", id, "error"]:
+                self._invoked[id].number = request.headers.get(_NUMBER)
                 told = json.loads(await request.whole(reader))
                 self._invoked[id].end(Ending(False, request.headers[_ERROR_TYPE], told))
                 await _reply(writer, 202)
@@ -238,7 +248,8 @@ class Emulator:
         return None
 
     async def _take(self, invoked: Invoked, request: "_Request", reader: asyncio.StreamReader) -> None:
-        if request.headers.get("lambda-runtime-function-response-mode") != "streaming":
+        how = request.headers.get("lambda-runtime-function-response-mode"), request.headers.get("content-type")
+        if how != ("streaming", "application/vnd.awslambda.http-integration-response"):
             invoked.begin(b"{}", await request.whole(reader))
             invoked.end(Ending(False))
             return
@@ -256,10 +267,13 @@ class Emulator:
         except asyncio.IncompleteReadError:
             invoked.end(Ending(True, "connection lost"))
             raise
+        announced = request.headers.get("trailer", "").lower().replace(" ", "").split(",")
+        trailers = {name: value for name, value in trailers.items() if name in announced}
         told = json.loads(base64.b64decode(trailers[_ERROR_BODY])) if _ERROR_BODY in trailers else None
         invoked.end(Ending(True, trailers.get(_ERROR_TYPE), told))
 
 
+_NUMBER = "lambda-runtime-invocation-id"
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _ERROR_BODY = "lambda-runtime-function-error-body"
 
@@ -271,6 +285,7 @@ def _headers(invoked: Invoked) -> dict[str, str]:
         "Lambda-Runtime-Deadline-Ms": str(int(invoked.deadline * 1000)),
         "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:111122223333:function:emulated",
         "Lambda-Runtime-Trace-Id": invoked.trace_id,
+        "Lambda-Runtime-Invocation-Id": f"number of {invoked.id}",
     }
 
 

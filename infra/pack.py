@@ -32,6 +32,10 @@ def main() -> int:
         pack(source, artifact)
         sys.stdout.write(f"{artifact.relative_to(ROOT)}: {_mb(artifact.stat().st_size)}, unzipped {_size(artifact)}\n")
     template.write_text(_WHERE.sub(_as_zip, text), encoding="utf-8")
+    if compiler is not None and not has_compiled_dataclasses(BUILT / "SharedLayer.zip"):
+        sys.stderr.write(
+            "The layer has no compiled dataclasses: each cold start takes 0.04 s more. Its build says why.\n"
+        )
     layer_mb = unzipped_bytes(BUILT / "SharedLayer.zip") / 1e6
     if layer_mb > LARGEST_LAYER_MB:
         sys.stderr.write(f"The layer is {layer_mb:.1f} MB unzipped; at most {LARGEST_LAYER_MB} MB are wanted.\n")
@@ -58,6 +62,11 @@ def pack(folder: Path, archive: Path) -> None:
             info.external_attr = (0o100755 if file.stat().st_mode & 0o100 else 0o100644) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             target.writestr(info, file.read_bytes(), compresslevel=9)
+
+
+def has_compiled_dataclasses(layer: Path) -> bool:
+    with zipfile.ZipFile(layer) as opened:
+        return "python/weir/runtime/dataclass_code.marshal" in opened.namelist()
 
 
 def unzipped_bytes(archive: Path) -> int:

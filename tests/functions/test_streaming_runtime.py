@@ -3,6 +3,7 @@
 import asyncio
 import json
 import queue
+import random
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,9 @@ from tests.upstream import JSON_TYPE, SSE_TYPE, Reply, Upstream, completion_repl
 from weir.domain.record import Record
 from weir.ledger.ledger import Ledger
 from weir.runtime.bootstrap import open_ledger
+from weir.runtime.runtime_api import Invocation, RuntimeApi
 from weir.runtime.settings import Settings
+from weir.runtime.streaming import Answer, Context
 
 FUNCTION = template.ROOT / "functions" / "completion"
 WRAPPER = template.ROOT / "layers" / "shared" / "bin" / "weir-stream"
@@ -269,6 +272,67 @@ def test_every_kind_of_answer_has_the_form_of_a_stream(run: Callable[..., None])
     run(scene)
 
 
+NESTED: dict[str, Any] = {}
+"""More deeply than a request can be, which only who calls the function itself can send."""
+for _ in range(300):
+    NESTED = {"deeper": NESTED}
+
+
+@pytest.mark.parametrize("sent", [{}, NESTED, event(body="a", isBase64Encoded=True)], ids=["empty", "deep", "broken"])
+def test_an_event_that_is_no_request_fails_alone(run: Callable[..., None], sent: Mapping[str, Any]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        refused = await weir.emulator.invoke(sent).ending()
+
+        assert (refused.streamed, refused.told and refused.told["errorMessage"]) == (
+            False,
+            "Weir failed; the reason is in its log.",
+        )
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+        assert weir.emulator.exits == []
+
+    run(scene)
+
+
+def test_an_answer_begins_once_also_when_the_heart_beats_as_its_first_piece_comes() -> None:
+    async def whole() -> None:
+        async with Emulator() as emulator:
+            invoked = emulator.invoke({})
+            api = RuntimeApi(emulator.address)
+            answer = Answer(api, await api.next_invocation())
+            await answer.send({"type": "http.response.start", "status": 200, "headers": []})
+            pieces = [{"type": "http.response.body", "body": text, "more_body": True} for text in (b"one", b"two")]
+            await asyncio.gather(*map(answer.send, pieces))
+            await answer.send({"type": "http.response.body", "body": b""})
+            await answer.end()
+            await api.close()
+            assert await invoked.rest() == b"onetwo"
+
+    asyncio.run(whole())
+
+
+def test_a_header_that_occurs_twice_is_told_in_the_form_that_both_front_doors_take() -> None:
+    headers = [(b"content-type", b"text/plain"), (b"vary", b"accept"), (b"Vary", b"origin")]
+    cookies = [(b"set-cookie", b"a=1; Path=/"), (b"set-cookie", b"b=2")]
+
+    async def whole() -> None:
+        async with Emulator() as emulator:
+            invoked = emulator.invoke({})
+            api = RuntimeApi(emulator.address)
+            answer = Answer(api, await api.next_invocation())
+            await answer.send({"type": "http.response.start", "status": 200, "headers": headers + cookies})
+            await answer.send({"type": "http.response.body", "body": b""})
+            await answer.end()
+            await api.close()
+            assert await invoked.metadata() == {
+                "statusCode": 200,
+                "headers": {"content-type": "text/plain", "vary": "accept, origin"},
+                "cookies": ["a=1; Path=/", "b=2"],
+            }
+
+    asyncio.run(whole())
+
+
 def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None:
     """A Function URL's events are of API Gateway's version 2.0."""
 
@@ -292,13 +356,75 @@ def test_the_second_front_door_is_answered_too(run: Callable[..., None]) -> None
     run(scene)
 
 
-def test_a_process_answers_one_event_after_the_other_and_knows_each_ones_trace(run: Callable[..., None]) -> None:
+def test_a_process_answers_one_event_after_the_other(run: Callable[..., None]) -> None:
     async def scene(weir: Deployed) -> None:
         weir.upstream.replies["m"] = stream_reply("Hello")
         answers = [weir.ask("openai/m") for _ in range(3)]
         ids = {(await answer.metadata())["headers"][ID] for answer in answers}
         assert [await answer.ending() for answer in answers] == [Ending(streamed=True)] * 3
         assert len(ids) == 3
+        assert weir.emulator.exits == []
+
+    run(scene)
+
+
+def test_answers_and_errors_have_the_number_of_their_event(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answered = [weir.ask("openai/m"), weir.emulator.invoke({})]
+        for each in answered:
+            await each.ending()
+        assert [each.number for each in answered] == ["number of invocation-1", "number of invocation-2"]
+
+    run(scene)
+
+
+def test_the_context_is_what_lambdas_own_runtime_gives_to_handlers() -> None:
+    environ = {
+        "AWS_LAMBDA_FUNCTION_NAME": "weir-Completion",
+        "AWS_LAMBDA_FUNCTION_VERSION": "7",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "weir-logs",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "today",
+    }
+    context = Context.of(Invocation("i", 1_000, b"{}", "arn:aws:lambda:x"), environ)
+    assert context == Context("i", "arn:aws:lambda:x", 1_000, "weir-Completion", "7", "256", "weir-logs", "today")
+    assert context.get_remaining_time_in_millis() == 0
+
+
+def test_a_log_line_has_the_trace_and_the_id_of_its_event(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        for number in (1, 2):
+            await weir.emulator.invoke({}, trace_id=f"Root=1-{number};Parent=p;Sampled=0").ending()
+        await weir.emulator.wrote("invocation failed", 2)
+        lines = [json.loads(line) for line in weir.emulator.log if "invocation failed" in line]
+        assert [(each["xray_trace_id"], each["function_request_id"], each["cold_start"]) for each in lines] == [
+            ("1-1", "invocation-1", True),
+            ("1-2", "invocation-2", False),
+        ]
+
+    run(scene)
+
+
+def test_an_answer_that_nobody_takes_any_more_is_on_record_and_the_next_event_is_served(
+    run: Callable[..., None],
+) -> None:
+    async def scene(weir: Deployed) -> None:
+        chunks = Paced(events("first", *["more"] * 50))
+        weir.upstream.replies["paced"] = Reply(chunks, headers=SSE_TYPE)
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        answer = weir.ask("openai/paced")
+        chunks.let_go(2)
+        id = (await answer.metadata())["headers"][ID]
+        await answer.piece()
+
+        weir.emulator.hang_up(answer)
+        chunks.let_go(len(chunks))
+
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+        record = await weir.record_of(id)
+        assert record is not None
+        assert record.outcome == "caller_gone"
         assert weir.emulator.exits == []
 
     run(scene)
@@ -356,6 +482,7 @@ def test_a_log_line_says_why_a_function_could_not_start(run: Callable[..., None]
 
 
 HOOKS = """
+import random
 from pathlib import Path
 
 def note(text, *, end):
@@ -364,6 +491,9 @@ def note(text, *, end):
 
 def fail():
     raise ValueError("no")
+
+def draw():
+    note(str(random.random()), end="")
 
 def get_before_snapshot():
     return [(note, ("before 1",), {"end": ";"}), (note, ("before 2",), {"end": ";"})] BEFORE
@@ -394,6 +524,31 @@ def test_hooks_run_around_the_snapshot_and_the_restored_process_serves(
 
         assert await answer.ending() == Ending(streamed=True)
         assert (tmp_path / "notes").read_text() == "before 2;before 1;after 1;after 2;"
+
+    run(scene, waits=True)
+
+
+def test_where_lambda_has_no_hooks_a_snapshot_is_taken_all_the_same(run: Callable[..., None]) -> None:
+    async def scene(weir: Deployed) -> None:
+        await weir.start(AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        await weir.emulator.frozen()
+        weir.emulator.restored.set()
+
+        assert await weir.ask("openai/m").ending() == Ending(streamed=True)
+
+    run(scene, waits=True)
+
+
+def test_processes_of_one_snapshot_do_not_draw_the_same(run: Callable[..., None], tmp_path: Path) -> None:
+    """Splits between models are drawn."""
+
+    async def scene(weir: Deployed) -> None:
+        weir.emulator.restored.set()
+        await weir.start(**hooked(tmp_path, before="+ [(random.seed, (7,), {})]", after="+ [(draw, (), {})]"))
+        weir.upstream.replies["m"] = stream_reply("Hello")
+        await weir.ask("openai/m").ending()
+        assert float((tmp_path / "notes").read_text().rpartition(";")[2]) != random.Random(7).random()
 
     run(scene, waits=True)
 

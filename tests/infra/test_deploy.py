@@ -98,8 +98,8 @@ def converse(folder: Path, environ: Mapping[str, str], answers: Mapping[str, str
     return process.wait(), _COLOURS.sub("", said)
 
 
-def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Ministack, project: Path) -> None:
-    environ = {
+def environment(aws: Ministack, project: Path) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(project),
         "PYTHONPATH": str(ROOT),
@@ -107,7 +107,10 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
         "SAM_CLI_POLL_DELAY": "1",
         **aws.environ(),
     }
-    pair = json.loads((ROOT / "infra/events/storage.json").read_text(encoding="utf-8"))["body"]
+
+
+def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Ministack, project: Path) -> None:
+    environ = environment(aws, project)
 
     first = converse(project, environ, {"Parameter ApiKey:": KEY, "Deploy this changeset?": "y"})
     again = converse(project, environ, {})
@@ -115,7 +118,15 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
     assert (first[0], "Successfully created/updated stack - weir in us-east-1" in first[1]) == (0, True), first[1]
     assert "has no authentication" not in first[1]
     assert (again[0], "No changes to deploy. Stack weir is up to date" in again[1]) == (0, True), again[1]
-    assert KEY not in (project / "samconfig.toml").read_text(encoding="utf-8")
+    kept = (project / "samconfig.toml").read_text(encoding="utf-8")
+    assert KEY not in kept
+    assert deploy.parameters_of(kept)["capabilities"].split() == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+    assert stored(aws) == (200, True)
+
+
+def stored(aws: Ministack) -> tuple[int, bool]:
+    """What the one stack there is answers to who has the key and brings a call."""
+    pair = json.loads((ROOT / "infra/events/storage.json").read_text(encoding="utf-8"))["body"]
     (api,) = aws.client("apigateway").get_rest_apis()["items"]
     answer = httpx.put(
         f"{aws.stage_url(api['id'], 'live')}/chat/completions/response",
@@ -124,4 +135,85 @@ def test_the_first_time_it_asks_and_then_it_remembers_all_but_the_key(aws: Minis
         verify=aws.trusted(),
         timeout=60,
     )
-    assert (answer.status_code, answer.json()["new"]) == (200, True)
+    return answer.status_code, answer.json().get("new")
+
+
+def test_a_key_that_lies_in_a_secret_is_not_asked_for(aws: Ministack, project: Path) -> None:
+    """As docs/deploy.md says it is done."""
+    secret = aws.client("secretsmanager").create_secret(Name="weir", SecretString=KEY)["ARN"]
+    defaults = deploy.DEFAULTS.read_text(encoding="utf-8")
+    head = "[default.deploy.parameters]\n"
+    more = f'region = "us-east-1"\nparameter_overrides = "ApiKeySecretArn={secret}"\n'
+    (project / "samconfig.toml").write_text(defaults.replace(head, head + more), encoding="utf-8")
+
+    code, said = converse(project, environment(aws, project), {"Deploy this changeset?": "y"})
+
+    assert (code, "Parameter ApiKey" in said, "a new one" in said) == (0, False, False), said
+    assert stored(aws) == (200, True)
+
+
+def test_who_looks_at_the_changes_and_says_no_is_asked_again_the_next_time(aws: Ministack, project: Path) -> None:
+    environ = environment(aws, project)
+
+    declined = converse(project, environ, {"Parameter ApiKey:": KEY, "Parameter Shards": "4"})
+    again = converse(project, environ, {"Parameter ApiKey:": KEY, "Deploy this changeset?": "y"})
+
+    assert "Successfully created/updated stack" not in declined[1]
+    assert "Parameter ApiKey:" in again[1], again[1]
+    assert "Parameter Shards [4]:" in again[1]
+    assert (again[0], "Successfully created/updated stack - weir in us-east-1" in again[1]) == (0, True), again[1]
+
+
+ASKED = """
+[default.global.parameters]
+stack_name = "weir"
+[default.deploy.parameters]
+region = "us-east-1"
+"""
+
+
+def answers(folder: Path, status: str | None, more: str, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What `make deploy` starts where it has been before and the stack has `status`."""
+    started: list[list[str]] = []
+    (folder / "samconfig.toml").write_text(ASKED + more, encoding="utf-8")
+
+    def call(command: list[str], **_: object) -> int:
+        started.append(command[1:])
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(deploy, "stack_status", lambda parameters: status)
+    deploy.main(folder)
+    return started
+
+
+SECRET = 'parameter_overrides = "ApiKeySecretArn=arn:aws:secretsmanager:us-east-1:111122223333:secret:weir"'
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "started"),
+    [
+        ("CREATE_COMPLETE", "", [["deploy"]]),
+        ("UPDATE_ROLLBACK_COMPLETE", "", [["deploy"]]),
+        (None, "", [["deploy"]]),
+        (deploy.NO_STACK, "", [["deploy", "--guided"]]),
+        (deploy.NO_STACK, 'parameter_overrides = "ApiKeySecretArn=\\"\\" Shards=\\"1\\""', [["deploy", "--guided"]]),
+        (deploy.NO_STACK, SECRET, [["deploy"]]),
+        ("ROLLBACK_COMPLETE", "", []),
+    ],
+)
+def test_questions_are_asked_while_there_is_no_stack_that_has_the_answers(
+    status: str | None, more: str, started: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert answers(tmp_path, status, more, monkeypatch) == started
+
+
+def test_what_is_left_of_a_stack_that_failed_is_to_be_deleted_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers(tmp_path, "ROLLBACK_COMPLETE", "", monkeypatch)
+
+    assert capsys.readouterr().err == (
+        "The stack could not be made (ROLLBACK_COMPLETE). `.venv-aws/bin/sam delete` takes away what is left of it; "
+        "then `make deploy` asks again.\n"
+    )

@@ -252,6 +252,33 @@ def test_models_of_bedrock_are_named_by_arns_of_bedrock(arns: str, taken: bool) 
     assert bool(re.fullmatch(pattern, arns)) == taken
 
 
+SECRET = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:weir-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "taken"),
+    [
+        *(
+            (name, "", True)
+            for name in ("ApiKeySecretArn", "ProviderKeysSecretArn", "CredentialSecretArns", "KmsKeyArn")
+        ),
+        *((name, SECRET, True) for name in ("ApiKeySecretArn", "ProviderKeysSecretArn", "CredentialSecretArns")),
+        ("ApiKeySecretArn", "weir", False),
+        ("ProviderKeysSecretArn", f"{SECRET},{SECRET}", False),
+        ("CredentialSecretArns", f"{SECRET},{SECRET}", True),
+        ("CredentialSecretArns", f"{SECRET}, {SECRET}", False),
+        ("CredentialSecretArns", "*", False),
+        ("CredentialSecretArns", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:*", False),
+        ("KmsKeyArn", "arn:aws:kms:eu-central-1:111122223333:key/01890a5d-ac96-774b-bcce-b302099a8057", True),
+        ("KmsKeyArn", "arn:aws:kms:eu-central-1:111122223333:alias/weir", False),
+        ("KmsKeyArn", "*", False),
+    ],
+)
+def test_what_the_policies_name_is_one_thing_each(parameter: str, value: str, taken: bool) -> None:
+    found = template.load()["Parameters"][parameter]
+    assert bool(re.fullmatch(found["AllowedPattern"], value)) == taken
+
+
 def test_keys_of_workspaces_are_read_only_where_the_parameters_say_and_by_none_but_who_calls_providers() -> None:
     conditional = [
         (name, statement["Fn::If"][0], statement["Fn::If"][1]["Action"])
@@ -299,6 +326,14 @@ def test_the_environment_is_one_that_the_settings_read() -> None:
                 given[name] = str(parameters[parameter]["Default"])
     settings = Settings.from_environ(given)
     assert (settings.engine, settings.shards, settings.indexes) == ("dynamodb", 1, INDEXES)
+
+
+def test_the_table_is_protected_can_be_put_back_and_lets_go_of_what_has_expired() -> None:
+    (table,) = template.resources("AWS::DynamoDB::Table").values()
+    properties = table["Properties"]
+    assert properties["DeletionProtectionEnabled"] is True
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
 def test_the_table_has_an_index_for_each_that_may_be_written() -> None:

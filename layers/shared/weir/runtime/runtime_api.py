@@ -30,14 +30,14 @@ class RuntimeApiError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """`deadline_ms` is Unix time: by then Lambda has stopped the process.
+    """`deadline_ms` is Unix time: by then Lambda has stopped the process. `event` is the JSON of whoever has called.
 
     `number` is one that newer versions of the API give and want to see again (so does awslambdaric 4.2).
     """
 
     id: str
     deadline_ms: int
-    event: Mapping[str, Any]
+    event: bytes
     arn: str = ""
     trace_id: str | None = None
     number: str | None = None
@@ -56,7 +56,7 @@ class RuntimeApi:
         return Invocation(
             headers["lambda-runtime-aws-request-id"],
             int(headers["lambda-runtime-deadline-ms"]),
-            jsonbytes.loads(body),
+            body,
             headers.get("lambda-runtime-invoked-function-arn", ""),
             headers.get("lambda-runtime-trace-id"),
             headers.get(_INVOCATION),

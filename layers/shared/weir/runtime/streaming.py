@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import logging
 import os
+import random
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
@@ -26,6 +27,7 @@ from mangum.handlers.api_gateway import APIGateway, HTTPGateway
 from starlette.types import ASGIApp, Receive
 
 from weir.http.streaming import BROKEN_OFF, PATIENCE
+from weir.protocols import jsonbytes
 from weir.providers.deadline import DEADLINE
 from weir.runtime.observe import Observer
 from weir.runtime.runtime_api import Fault, Invocation, RuntimeApi, RuntimeApiError, StreamedReply
@@ -81,6 +83,7 @@ class Answer:
         self._api, self._invocation = api, invocation
         self._metadata: Mapping[str, Any] | None = None
         self._reply: StreamedReply | None = None
+        self._beginning = asyncio.Lock()
         self._fault: BaseException | None = Unanswered("the application left its answer open")
 
     @property
@@ -91,18 +94,24 @@ class Answer:
     async def send(self, message: MutableMapping[str, Any]) -> None:
         match message["type"]:
             case "http.response.body":
-                if self._reply is None:
-                    if self._metadata is None:
-                        raise Unanswered("the application sent a body before its status")
-                    self._reply = await self._api.begin(self._invocation, self._metadata)
+                reply = self._reply or await self._begin()
                 if piece := message.get("body"):
-                    await self._reply.send(piece)
+                    await reply.send(piece)
                 if not message.get("more_body"):
                     self._fault = None
             case "http.response.start":
                 self._metadata = _metadata(message)
             case "weir.broken_off":
                 self._fault = message["error"]
+
+    async def _begin(self) -> StreamedReply:
+        """Once, even where the heartbeat has something to say while the first piece is on its way."""
+        async with self._beginning:
+            if self._metadata is None:
+                raise Unanswered("the application sent a body before its status")
+            if self._reply is None:
+                self._reply = await self._api.begin(self._invocation, self._metadata)
+            return self._reply
 
     async def end(self, fault: BaseException | None = None) -> None:
         """The application has returned, or has failed with `fault`. What it left open was not meant to end so."""
@@ -123,7 +132,7 @@ async def serve(app: ASGIApp, api: RuntimeApi, invocation: Invocation, context: 
     fault = None
     token = DEADLINE.set(asyncio.get_running_loop().time() + usable_s(invocation.deadline_ms / 1000 - time.time()))
     try:
-        event = dict(invocation.event)
+        event = dict(jsonbytes.loads(invocation.event))
         gateway = HTTPGateway if event.get("version") == "2.0" else APIGateway
         request = gateway(event, context, _MANGUM)  # type: ignore[arg-type]
         scope: dict[str, Any] = {**request.scope, "extensions": {BROKEN_OFF: {}, PATIENCE: {"seconds": _PATIENCE_S}}}
@@ -156,17 +165,20 @@ def _metadata(start: Mapping[str, Any]) -> dict[str, Any]:
     """What is told before the body, by
     https://docs.aws.amazon.com/apigateway/latest/developerguide/response-transfer-mode-lambda.html
 
-    A name that occurs several times keeps all its values.
+    A name that occurs several times keeps all its values, in the one form that a Function URL, which knows no
+    `multiValueHeaders`, takes as well: with commas, but for cookies.
     """
-    found: dict[str, list[str]] = {}
-    for name, value in start.get("headers", ()):
-        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    metadata: dict[str, Any] = {
-        "statusCode": start["status"],
-        "headers": {name: values[0] for name, values in found.items() if len(values) == 1},
-    }
-    if several := {name: values for name, values in found.items() if len(values) > 1}:
-        metadata["multiValueHeaders"] = several
+    found: dict[str, str] = {}
+    cookies: list[str] = []
+    for raw_name, raw_value in start.get("headers", ()):
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "set-cookie":
+            cookies.append(value)
+        else:
+            found[name] = f"{found[name]}, {value}" if name in found else value
+    metadata: dict[str, Any] = {"statusCode": start["status"], "headers": found}
+    if cookies:
+        metadata["cookies"] = cookies
     return metadata
 
 
@@ -203,18 +215,22 @@ async def _across_the_snapshot(api: RuntimeApi) -> None:
 
     Names, exit codes and kinds of error are those of awslambdaric 4.2.
     """
-    import snapshot_restore_py as hooks
+    try:
+        import snapshot_restore_py as hooks
+    except ModuleNotFoundError:  # it is Lambda's, and the place where hooks are registered: there are none
+        hooks = None
 
     try:
-        for function, arguments, options in reversed(hooks.get_before_snapshot()):
+        for function, arguments, options in reversed(hooks.get_before_snapshot() if hooks else ()):
             function(*arguments, **options)
         await api.restored()
     except Exception as exc:
         logger.exception("a hook before the snapshot failed")
         await api.fail_init(Fault.of(exc, "Runtime.BeforeSnapshotError"))
         sys.exit(64)
+    random.seed()  # one snapshot goes on as many processes, which else would all draw the same branch of a split
     try:
-        for function, arguments, options in hooks.get_after_restore():
+        for function, arguments, options in hooks.get_after_restore() if hooks else ():
             function(*arguments, **options)
     except Exception as exc:
         logger.exception("a hook after the restore failed")
