@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weir.cli.folder import require_data
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def run_verify(arguments: argparse.Namespace) -> int:
         return 2
     local = arguments.folder is not None
     settings = Settings() if local else Settings.from_environ(os.environ)
+    if not local:
+        require_data(settings)
     blobs = FileBlobStore(arguments.folder) if local else open_blobs(settings)
     archive, seals = open_archive(blobs), Seals(blobs)
     well = True
@@ -106,7 +109,9 @@ def run_erase(arguments: argparse.Namespace) -> int:
     )
     ((whose, value),) = ((name, value) for name, value in given if value is not None)
     subject = Subject(arguments.workspace, whose, value)
-    stores = open_stores(Settings.from_environ(os.environ))
+    settings = Settings.from_environ(os.environ)
+    require_data(settings)
+    stores = open_stores(settings)
     ledger = stores.ledger
     try:
         archive = open_archive(ledger.blobs)

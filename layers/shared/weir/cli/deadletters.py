@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from weir.cli.folder import require_data
 from weir.domain.errors import LedgerUnavailable
 from weir.runtime.settings import Settings
 
@@ -28,6 +29,7 @@ def _deadletters(arguments: argparse.Namespace) -> int:
     from weir.runtime.projection import open_projection
 
     settings = Settings.from_environ(os.environ)
+    require_data(settings)
     stores = open_stores(settings)
     try:
         projection = open_projection(stores.ledger, stores.projections, settings)

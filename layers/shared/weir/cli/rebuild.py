@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from weir.cli.archive import instant
+from weir.cli.folder import require_data
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from weir.services.rebuild import Rebuild
 
     settings = Settings.from_environ(os.environ)
+    require_data(settings)
     stores = open_stores(settings)
     archive = open_archive(stores.ledger.blobs)
     bookmark = Bookmark(settings)
