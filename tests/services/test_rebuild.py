@@ -18,6 +18,7 @@ import pytest
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from tests.ledger.memory import Killed
 from tests.services.test_project import call
+from weir.cli.rebuild import Bookmark
 from weir.domain.annotation import Annotation
 from weir.domain.record import Payload, Record
 from weir.ledger.archive import Archive
@@ -26,6 +27,7 @@ from weir.ledger.ledger import Ledger
 from weir.ledger.ports import BlobStore
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement
+from weir.runtime.settings import Settings
 from weir.services.erase import Erasure, Subject, erase
 from weir.services.project import Projector
 from weir.services.rebuild import Rebuild, Rebuilt
@@ -177,6 +179,42 @@ def test_one_that_was_cut_off_goes_on(worlds: tuple[World, World], at: int, monk
     assert new.everything([record.id for record in kept]) == old.everything([record.id for record in kept])
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_erased_while_it_runs_stays_away(
+    worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """The erasure comes when the calls are read and not yet put. Where it is killed then, it goes on."""
+    old, new = worlds
+    kept = records()
+    old.fill(kept)
+    subject = Subject("main", "customer_identifier", "c1")
+    keep, erasures = Ledger.keep, list[asyncio.Task[Erasure]]()
+
+    async def erased_meanwhile(self: Ledger, record: Record, *arguments: Any, **named: Any) -> Any:
+        if not erasures:
+            erasures.append(asyncio.create_task(asyncio.to_thread(new.erase, subject)))
+        await erasures[0]
+        found = await keep(self, record, *arguments, **named)
+        if killed and record.id == kept[-2].id:
+            raise Killed
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "keep", erased_meanwhile)
+        if killed:
+            with pytest.raises(Killed):
+                new.rebuild()
+        else:
+            new.rebuild()
+    assert killed or new.records.newest("main", limit=99) == tuple(
+        record for record in old.records.newest("main", limit=99) if record.customer_identifier != "c1"
+    )
+    assert new.rebuild().erased == 6
+    old.erase(subject)
+    asked = [record.id for record in kept]
+    assert new.everything(asked) == old.everything(asked)
+
+
 def test_a_callers_id_stands_for_the_newest_of_its_records(worlds: tuple[World, World]) -> None:
     old, new = worlds
     first, second = (replace(call(number), caller_id="order") for number in (1, 4))
@@ -247,15 +285,18 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path) -> None:
     for number in range(4):
         record = call(number)
         archive.append(Partition.of("main", record.id), [Call(record, payload(number))])
-    first = next(iter(archive.partitions("main")))
-    (tmp_path / "rebuild.json").write_text(
-        json.dumps({"table": "sqlite", "last": {"main": f"{first.date}T{first.hour:02}"}}), encoding="utf-8"
-    )
+    first, second = archive.partitions("main")
+    Bookmark(Settings(data_dir=tmp_path)).put(first)
+    with (tmp_path / "rebuild.jsonl").open("a") as file:
+        file.write('\n["sqlite", "ma')  # a kill
     code, out, err = weir(tmp_path, "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {"kept": 1, "there": 0, "erased": 0, "bare": 0, "hours": 1, "hours_done_before": 1}
-    assert not (tmp_path / "rebuild.json").exists()
-    assert weir(tmp_path) == (0, "2 hours of the archive\n  3 calls put, 1 were there already\n", "")
+    assert not (tmp_path / "rebuild.jsonl").exists()
+    Bookmark(Settings(data_dir=tmp_path)).put(second)  # of a run --since its beginning: not what was before it
+    code, out, _ = weir(tmp_path, "--json")
+    assert (code, json.loads(out)["hours"], json.loads(out)["kept"]) == (0, 1, 3)
+    assert weir(tmp_path) == (0, "2 hours of the archive\n  0 calls put, 4 were there already\n", "")
     assert weir(tmp_path, "--workspace", "nobody") == (
         0,
         "0 hours of the archive\n  0 calls put, 0 were there already\n",
