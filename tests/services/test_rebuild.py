@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -24,7 +24,7 @@ from weir.domain.record import Payload, Record
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Call, Partition
 from weir.ledger.ledger import Ledger
-from weir.ledger.ports import BlobStore
+from weir.ledger.ports import BlobStore, ProjectionStore, Replacement
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement
 from weir.runtime.settings import Settings
@@ -47,7 +47,7 @@ class World:
     """One engine with what was kept in it, archived and summed up; `blobs` is the archive's store."""
 
     def __init__(self, engine: Engine, blobs: BlobStore) -> None:
-        self._engine = engine
+        self.engine = engine
         self.records = engine.open()
         self.ledger = Ledger(self.records, blobs, INLINE_LIMIT)
         numbers = count()
@@ -73,12 +73,12 @@ class World:
 
     def project(self) -> None:
         for partition in self.archive.partitions("main"):
-            with self._engine.projections() as store:
+            with self.engine.projections() as store:
                 Projector(self.archive, Projections(store, CheckedSettlement(store))).catch_up(partition)
 
     def rebuild(self) -> Rebuilt:
         done = Rebuilt()
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             projector = Projector(self.archive, Projections(store, CheckedSettlement(store)))
             rebuild = Rebuild(self.archive, self.ledger, projector.catch_up)
             for partition in self.archive.partitions("main"):
@@ -86,13 +86,13 @@ class World:
         return done
 
     def erase(self, subject: Subject) -> Erasure:
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             return erase(self.ledger, self.archive, Projections(store, CheckedSettlement(store)), subject)
 
     def everything(self, ids: list[str]) -> dict[str, Any]:
         """All that can be asked of it."""
         first, last = "2026030100", "2026030223"
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             projections = Projections(store, CheckedSettlement(store))
             derived = {
                 "calls": projections.rollups("main", "calls", first, last),
@@ -213,6 +213,40 @@ def test_what_is_erased_while_it_runs_stays_away(
     old.erase(subject)
     asked = [record.id for record in kept]
     assert new.everything(asked) == old.everything(asked)
+
+
+class Interrupted:
+    """A projection store before whose first change of a sum of the customer c1 something else happens."""
+
+    def __init__(self, store: ProjectionStore, interrupt: Callable[[], object]) -> None:
+        self._store, self._interrupt = store, [interrupt]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def replace(self, changes: Sequence[Replacement]) -> list[bool]:
+        if any(change.key.sk.endswith("#c1") for change in changes) and self._interrupt:
+            self._interrupt.pop()()
+        return self._store.replace(changes)
+
+
+@pytest.mark.parametrize("subject", [Subject("main", "customer_identifier", "c1"), Subject("main", "session_id", "s1")])
+def test_what_is_erased_while_it_is_summed_up_names_nobody(
+    worlds: tuple[World, World], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = worlds
+    monkeypatch.setattr(old, "project", lambda: None)
+    kept = records()
+    old.fill(kept)
+    for partition in old.archive.partitions("main"):
+        with old.engine.projections() as store:
+            interrupted: Any = Interrupted(store, lambda: old.erase(subject))
+            Projector(old.archive, Projections(interrupted, CheckedSettlement(store))).catch_up(partition)
+    new.rebuild()
+    asked = [record.id for record in kept]
+    there = old.everything(asked)
+    assert subject.value not in str([there["sessions"], there["customers"], there["newest sessions"]])
+    assert there == new.everything(asked)
 
 
 def test_a_callers_id_stands_for_the_newest_of_its_records(worlds: tuple[World, World]) -> None:
