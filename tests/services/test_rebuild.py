@@ -275,7 +275,9 @@ def test_what_was_erased_stays_away_and_still_counts(worlds: tuple[World, World]
     kept[2] = replace(kept[2], user_id="user-17")
     old.fill(kept)
     before = old.everything([])
-    assert old.erase(subject).records == calls
+    erased = old.erase(subject)
+    assert erased.records == calls
+    assert (erased.customer_sums > 0) == (subject.whose == "customer_identifier")
     assert new.rebuild() == Rebuilt(kept=12 - calls, erased=calls)
     asked = [record.id for record in kept]
     there, made = old.everything(asked), new.everything(asked)

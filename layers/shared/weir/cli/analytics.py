@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from weir.cli.archive import instant
 from weir.cli.folder import require_data
 from weir.domain.errors import LedgerUnavailable
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -65,22 +66,13 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _places(parser: argparse.ArgumentParser, since: str, memory: str) -> None:
-    parser.add_argument("--since", type=_instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
-    parser.add_argument("--before", type=_instant, metavar="TIME", help="not included")
+    parser.add_argument("--since", type=instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
+    parser.add_argument("--before", type=instant, metavar="TIME", help="not included")
     parser.add_argument(
         "--memory",
         default=memory,
         help=f"the most that DuckDB takes, beside about 100 MB for the program itself (default: {memory})",
     )
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is not a date or time such as 2026-11-01 or 2026-11-01T12:30"
-        raise argparse.ArgumentTypeError(message) from None
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _query(arguments: argparse.Namespace) -> int:

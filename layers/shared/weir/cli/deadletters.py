@@ -20,8 +20,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     letters.add_argument(
         "--redrive", action="store_true", help="project them as they are now; what succeeds is removed"
     )
-    letters.add_argument("--limit", type=int, default=_MOST, metavar="N", help=f"default: {_MOST}")
+    letters.add_argument("--limit", type=_count, default=_MOST, metavar="N", help=f"default: {_MOST}")
     letters.set_defaults(run=_deadletters)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _deadletters(arguments: argparse.Namespace) -> int:

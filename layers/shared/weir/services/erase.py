@@ -91,13 +91,13 @@ def erase(
         progress("summing up sessions anew", number, len(touched.sessions))
         left = session_without(archive, subject.workspace, session)
         restated += projections.restate_session(subject.workspace, session, left)
+    sums = 0
+    if subject.whose == "customer_identifier":
+        sums = projections.forget_customer(subject.workspace, subject.value)
     for number, (hour, named) in enumerate(touched.customers.items()):
         progress("summing up customers anew", number, len(touched.customers))
         rows = named | {of_nobody(each) for each in named}
         projections.restate_rollups(subject.workspace, hour_text(hour), rows, customer_sums(archive, hour, rows))
-    sums = 0
-    if subject.whose == "customer_identifier":
-        sums = projections.forget_customer(subject.workspace, subject.value)
     calls = [id for ids in hours.values() for id in sorted(ids)]
     records = blobs = spilled = 0
     for number, id in enumerate(calls):
