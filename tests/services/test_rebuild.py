@@ -249,6 +249,29 @@ def test_what_is_erased_while_it_is_summed_up_names_nobody(
     assert there == new.everything(asked)
 
 
+@pytest.mark.parametrize("subject", [Subject("main", "customer_identifier", "c1"), Subject("main", "session_id", "s1")])
+def test_what_is_summed_up_while_it_is_erased_names_nobody(
+    worlds: tuple[World, World], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the sums were made anew, and before the archive is rewritten."""
+    old, new = worlds
+    kept = records()
+    with monkeypatch.context() as patch:
+        patch.setattr(old, "project", lambda: None)
+        old.fill(kept)
+
+    def project(what: str, done: int, of: int) -> None:
+        if (what, done) == ("deleting records", 0):
+            old.project()
+
+    with old.engine.projections() as store:
+        derived = Projections(store, CheckedSettlement(store))
+        erase(old.ledger, old.archive, derived, subject, progress=project)
+    new.rebuild()
+    asked = [record.id for record in kept]
+    assert old.everything(asked) == new.everything(asked)
+
+
 def test_a_callers_id_stands_for_the_newest_of_its_records(worlds: tuple[World, World]) -> None:
     old, new = worlds
     first, second = (replace(call(number), caller_id="order") for number in (1, 4))

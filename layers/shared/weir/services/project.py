@@ -70,7 +70,7 @@ class Projector:
                     latest[record.id] = record
             held = self._archive.holds(partition, list(latest), before=number)
             calls = [record for id, record in latest.items() if id not in held]
-            changed = [(self._before(partition, number, id), latest[id]) for id in latest if id in held]
+            changed = [(self._before(partition, number, id, erased), latest[id]) for id in latest if id in held]
             newer = [(old, new) for old, new in changed if old.revision < new.revision]  # else it came out of order
             self._projections.take_in(workspace, hour, number, calls, newer)
             # An erasure that came after the look summed up what was there, and that was not yet this.
@@ -89,11 +89,11 @@ class Projector:
             sums = customer_sums(self._archive, partition, rows)
             self._projections.restate_rollups(workspace, hour_text(partition), rows, sums)
 
-    def _before(self, partition: Partition, number: int, id: str) -> Record:
+    def _before(self, partition: Partition, number: int, id: str, erased: frozenset[str]) -> Record:
         found = self._archive.latest_before(partition, number, id)
         if found is None:
             raise Broken(f"{id} is gone from below {partition.key(number)}")
-        return _counted(found)
+        return without_identity(_counted(found)) if id in erased else _counted(found)
 
     def _members(self, chain: Chain, known: Mapping[MemberKey, Record], erased: frozenset[str]) -> Iterator[Record]:
         """`erased` may not be blanked yet: nobody is to be named again."""
