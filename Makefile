@@ -22,29 +22,31 @@ DYNAMODB_LOCAL := infra/engines/node_modules/.installed
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
+.PHONY: help dev test check stack environments format lock prices docs analytics build coldstart bench nightly corpus conformance cost engines ministack invoke deploy clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.local ## serve every route on 127.0.0.1:$PORT, data in $WEIR_DATA_DIR
 	@exec $(BIN)/weir dev
 
-test: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ministack ## format, lint, types, layers, tests, template: all of CI but the next
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+test: ## format, lint, types, layers, tests, template: all of CI but the next
+	@$(MAKE) --no-print-directory -j 4 environments
+	@$(MAKE) --no-print-directory -j 2 check stack
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
-	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
-	$(TOOLS)/bin/sam validate --lint --region us-east-1
-	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
 
 check: $(VENV)/.test ## the fast half: format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+stack: $(TOOLS)/.installed $(CHECKOV)/.installed ## check the template: cfn-lint, sam validate, checkov
+	$(TOOLS)/bin/cfn-lint template.yaml infra/operations.yaml infra/analytics.json
+	$(TOOLS)/bin/sam validate --lint --region us-east-1
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml
+
+environments: $(VENV)/.test $(TOOLS)/.installed $(CHECKOV)/.installed engines ministack ## install what `make test` needs, side by side
 
 format: $(VENV)/.test ## rewrite the code to the project's format
 	$(BIN)/ruff format .
