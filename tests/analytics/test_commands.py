@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -208,3 +209,31 @@ def _follows(blobs: S3BlobStore) -> None:
         blobs.delete(old_key)
         assert copy() == 0
         assert not (folder / old_key).exists()
+
+
+def test_an_interrupted_command_says_so(data: Path) -> None:
+    asking = subprocess.Popen(
+        [sys.executable, "-u", "-c", _SAYS_WHEN_IT_READS, "query", "-"],
+        env={"PYTHONPATH": str(PROJECT / "layers" / "shared"), "WEIR_DATA_DIR": str(data)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert asking.stdout is not None
+    assert asking.stdout.readline() == b"reading\n"
+    asking.send_signal(signal.SIGINT)
+    assert asking.communicate(timeout=60) == (b"", b"weir: interrupted\n")
+    assert asking.returncode == 130
+
+
+_SAYS_WHEN_IT_READS = """
+import io, sys, weir.cli
+
+class Input(io.StringIO):
+    def read(self, size=-1):
+        print("reading", flush=True)
+        return sys.__stdin__.read()
+
+sys.stdin = Input()
+sys.exit(weir.cli.main())
+"""
