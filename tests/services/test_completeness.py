@@ -242,6 +242,21 @@ def test_what_was_erased_is_not_lost_wherever_it_was(world: World, where: str) -
     assert (report.complete, report.check.settled, report.rolled_up["shop"].records) == (True, True, 3)
 
 
+def test_what_came_back_after_it_was_erased_is_named_until_it_is_erased_again(world: World) -> None:
+    """As when a process that put it back was killed before it looked whether it may."""
+    two = numbered(2, user_id="u2")
+    world.keep(two)
+    world.project(two)
+    ledger, archive = Ledger(world.records, world.blobs), Archive(world.blobs, nonce=str)
+    found = []
+    for _ in range(2):
+        erase(ledger, archive, world.projections, Subject("main", "user_id", "u2"))
+        found.append(world.completeness.check("main", AT_NOON).not_archived)
+        world.keep(two)
+        found.append(world.completeness.check("main", AT_NOON).not_archived)
+    assert found == [(), (two.id,), (), (two.id,)]
+
+
 def test_a_run_projects_what_was_missed_and_settles_the_hours_that_have_ended(world: World) -> None:
     one, two, later = numbered(1), numbered(2), numbered(3, minutes=60)
     world.keep(one, two, later)
