@@ -130,6 +130,15 @@ def test_a_ledger_that_cannot_be_read_is_wrong(tmp_path: Path) -> None:
     assert verdicts(report(tmp_path))["WEIR_ENGINE"] == "wrong"
 
 
+def test_keys_that_workspaces_name_and_weir_may_not_read_are_wrong(tmp_path: Path) -> None:
+    SQLiteRecordStore(tmp_path / "ledger.sqlite").close()
+    allowed = {"WEIR_DATA_DIR": str(tmp_path), "WEIR_CREDENTIALS": "env:TEAM_"}
+    assert weir("credentials", "set", "openai", "env:TEAM_ONE", **allowed).returncode == 0
+    assert verdicts(report(tmp_path, **allowed))["WEIR_CREDENTIALS"] == "ok"
+    assert verdicts(report(tmp_path))["WEIR_CREDENTIALS"] == "wrong"
+    assert verdicts(report(tmp_path, WEIR_CREDENTIALS="env:OTHER_"))["WEIR_CREDENTIALS"] == "wrong"
+
+
 def test_half_of_an_own_provider_is_noted_and_the_other_half_makes_it_one(tmp_path: Path) -> None:
     found = report(tmp_path, LM_STUDIO_BASE_URL="http://h:1/v1", WEIR_BASE_URL="http://h:2", OPENAI_BASE_URL="http://h")
     assert {name for name, verdict in verdicts(found).items() if verdict == "note"} == {"LM_STUDIO_BASE_URL"}

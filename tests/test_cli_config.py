@@ -146,6 +146,7 @@ def test_a_person_is_asked_and_nobody_else_is(run: Run) -> None:
     assert run("apply", "weir.toml", "--dry-run").code == 0
     assert run("log") == (0, "Nothing was ever set.\n", "")
     assert run("apply", "weir.toml", said="y\n").out.endswith("Version 1 holds. Servers know within ten seconds.\n")
+    assert run("apply", "weir.toml", "--dry-run") == (0, "There is nothing to change.\n", "")
     assert run("rollback", "0", "--dry-run").out.startswith("[workspace]\n  - fallback_config = ")
     assert run("rollback", "0", said="no\n")[::2] == (2, "Nothing was changed.\n")
     assert run("rollback", "0", said="yes\n").code == 0

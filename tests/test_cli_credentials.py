@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from weir import cli
-from weir.runtime.bootstrap import open_credentials
+from weir.runtime.bootstrap import open_credentials, open_stores
+from weir.runtime.doctor_credentials import credential_findings
+from weir.runtime.finding import Finding
 from weir.runtime.settings import Settings
 
 Run = Callable[..., tuple[int, str]]
@@ -40,7 +42,7 @@ def views(said: tuple[int, str]) -> Any:
 
 def test_references_are_named_listed_and_removed(run: Run) -> None:
     named = {"provider": "openai", "reference": "env:TEAM_ONE", "set_by": "operator"}
-    assert views(run("set", "openai", "env:TEAM_ONE", "--tenant", "acme", "--json")) == named
+    assert run("set", "openai", "env:TEAM_ONE", "--tenant", "acme", "--json")[0] == 0
     assert views(run("list", "--tenant", "acme", "--json")) == [named]
     assert views(run("list", "--json")) == []
     assert [each.provider for each in open_credentials(Settings.from_environ(os.environ)).of("acme")] == ["openai"]
@@ -79,3 +81,46 @@ def test_a_person_reads_where_the_key_lies_and_never_the_key(run: Run) -> None:
 def test_what_cannot_be_is_said(run: Run, arguments: tuple[str, ...], said: str) -> None:
     code, told = run(*arguments)
     assert (code, told.startswith(f"weir: {said}"), "canary" in told) == (1, True, False)
+
+
+@pytest.fixture
+def findings(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Finding]]:
+    """What the doctor says where `WEIR_CREDENTIALS` is as given; "acme" is a tenant."""
+    monkeypatch.setenv("WEIR_BUCKET", "bucket")
+    monkeypatch.setattr(sys, "argv", ["weir", "keys", "create", "first", "--tenant", "acme"])
+    assert cli.main() == 0
+
+    def found(allowed: str) -> list[Finding]:
+        settings = Settings.from_environ({**os.environ, "WEIR_CREDENTIALS": allowed})
+        stores = open_stores(settings)
+        try:
+            return list(credential_findings(stores, settings))
+        finally:
+            stores.ledger.close()
+
+    return found
+
+
+def test_the_doctor_says_that_what_is_named_is_not_used(run: Run, findings: Callable[[str], list[Finding]]) -> None:
+    assert findings("") == findings("ssm:/weir/") == []
+    run("set", "groq", "env:TEAM_ONE")
+    run("set", "openai", "ssm:/weir/acme/openai", "--tenant", "acme")
+
+    (unset,) = findings("")
+    assert unset.subject == "WEIR_CREDENTIALS"
+    assert unset.says.startswith(
+        "not set, so the 2 keys that workspaces name (openai of acme, groq of default) are not used: "
+        "calls go out with the operator's"
+    )
+    assert unset.verdict == ("wrong" if os.environ["WEIR_ENGINE"] == "sqlite" else "note")
+    assert findings("ssm:/weir/") == [
+        Finding(
+            "WEIR_CREDENTIALS",
+            "wrong",
+            "does not allow 1 key that workspaces name, and calls to those providers fail: "
+            "groq of default in env:TEAM_ONE",
+        )
+    ]
+    assert findings("ssm:/weir/,env:TEAM_") == [
+        Finding("WEIR_CREDENTIALS", "ok", "allows all of the 2 keys that workspaces name")
+    ]

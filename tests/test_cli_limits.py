@@ -60,6 +60,7 @@ def test_a_person_sees_a_table(tmp_path: Path) -> None:
         (["change", "1", "--limit", "5"], 1, "weir: There is no limit 1.\n"),
         (["add", "requests_per_minute", "x", "--key", "*"], 1, "weir: 'limit' must be a number.\n"),
         (["add", "requests_per_minute", "none", "--key", "*"], 1, "Say at least one of 'limit' and 'warn_at'."),
+        (["add", "requests_per_minute", "5", "--key", "*", "--warn-at", "6"], 1, "'warn_at' must not be above 'limit'"),
         (["add", "requests_per_minute", "5", "--key", "*", "--tenant", ""], 1, "'tenant' must be printable"),
         (["add", "requests_per_minute", "5", "--intent", "CHAT"], 1, "An intent is named with its 'application'."),
         (["add", "requests_per_minute", "5", "--key", "0k3j9x2m4p7q"], 1, "The tenant 'default' has no such API key."),

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.chat import ChatCall
-from weir.domain.completion import Usage
+from weir.domain.completion import NOTHING, Usage
 from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, LimitExceeded, ProviderAuthFailed, ProviderError, RequestInvalid
 from weir.domain.events import StreamEvent
@@ -26,6 +26,7 @@ from weir.http.limit_headers import limit_headers
 from weir.http.maitai_reply import CHUNK_FRAME, error_line, priced_usage, response_line, warning_line
 from weir.http.proxy_params import with_header
 from weir.http.repeated import events_of
+from weir.http.scrub import erase
 from weir.http.streaming import PATIENCE, Events, Heartbeat, StreamedAnswer, begun, unless_gone
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime, answer_cache, completions, limits_in_force
@@ -106,9 +107,11 @@ class Completing:
         return await self._made(self._embedder.begin(ask), "openai", self._embeddings, _embeddings_again)
 
     async def list_models(self, request: Request) -> Response:
-        self._runtime.keyring.authenticate(request.headers, "complete")
-        body = {"object": "list", "data": await self._service.models.offered()}
-        return Response(jsonbytes.dumps(body), media_type=JSON)
+        principal, lending = self._runtime.keyring.authenticate(request.headers, "complete"), self._runtime.lending
+        keys = NOTHING if lending is None else await lending.keys_of(principal.workspace)
+        body = jsonbytes.dumps({"object": "list", "data": await self._service.models.offered(keys)})
+        shown = {key for key in keys.values() if key is not None}  # to providers, and to nobody else
+        return Response(erase(body, self._runtime.secrets | shown), media_type=JSON)
 
     async def _taken(self, request: Request) -> tuple[bytes, Any, Principal, frozenset[str]]:
         """The body as it came and parsed, whose it is, and the secrets of the process and the caller's own."""

@@ -52,6 +52,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         environ = {
             "OPENAI_API_KEY": "canary-operators-key",
             "OPENAI_BASE_URL": f"{upstream.url}/v1",
+            "MISTRAL_BASE_URL": upstream.url,
             "TEAM_ONE": "canary-team-one",
             "TEAM_TWO": "canary-team-two",
         }
@@ -113,6 +114,46 @@ def test_embeddings_use_it_too(world: World) -> None:
     world.name("openai", "env:TEAM_ONE")
     assert world.weir.post("/v1/embeddings", json={"model": "openai/again", "input": "x"}).status_code == 200
     assert world.shown == ["canary-team-one"]
+
+
+def models(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [model["id"] for model in answer.json()["data"]]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/api/models"])
+def test_a_workspace_is_shown_the_models_that_its_own_keys_open_and_nobody_else_is(world: World, path: str) -> None:
+    def listing(received: Received) -> Reply:
+        shown = received.headers.get("authorization", "").removeprefix("Bearer canary-")
+        return Reply([json.dumps({"data": [{"id": f"for-{shown}", "object": "model"}]}).encode()])
+
+    world.upstream.replies["/v1/models"] = listing
+    world.environ["TEAM_MINE"] = "canary-team-mine"
+    world.name("openai", "env:TEAM_ONE", tenant="other")
+    world.name("mistral", "env:TEAM_TWO", tenant="other")
+    world.name("mistral", "env:TEAM_MINE")
+    other = world.weir.with_key(OTHER_KEY)
+
+    for _ in range(2):
+        assert models(other.get(path)) == ["demo/echo", "openai/for-team-one", "mistral/for-team-two"]
+        assert models(world.weir.get(path)) == ["demo/echo", "openai/for-operators-key", "mistral/for-team-mine"]
+    assert sorted(world.shown) == ["canary-operators-key", "canary-team-mine", "canary-team-one", "canary-team-two"]
+
+    world.name("openai", "env:TEAM_NONE", tenant="other")
+    assert models(other.get(path)) == ["demo/echo", "mistral/for-team-two"]
+    world.weir.call("DELETE", f"{BASE}/mistral")
+    assert models(world.weir.get(path)) == ["demo/echo", "openai/for-operators-key"]
+
+
+def test_a_provider_that_repeats_a_key_in_its_list_tells_nobody(world: World) -> None:
+    def listing(received: Received) -> Reply:
+        return Reply([json.dumps({"data": [{"id": "m", "for": received.headers["authorization"]}]}).encode()])
+
+    world.upstream.replies["/v1/models"] = listing
+    world.name("mistral", "env:TEAM_ONE")
+    world.name("openai", "env:TEAM_TWO")
+    told = world.weir.get("/v1/models").text
+    assert (told.count("Bearer [erased]"), "canary" in told) == (2, False)
 
 
 def test_a_key_that_cannot_be_read_fails_the_call_and_the_operators_is_not_used(world: World) -> None:

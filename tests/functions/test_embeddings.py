@@ -3,7 +3,9 @@
 import base64
 import json
 import struct
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -149,6 +151,49 @@ def test_an_answer_with_another_number_of_vectors_is_malformed_and_recorded(
     assert (log["status_code"], json.loads(str(log["provider_reply"]))) == (502, answer([0.5]))
 
 
+@pytest.mark.parametrize(
+    ("fields", "code", "message"),
+    [
+        ({"timeout": 0.4}, "timeout", "The call was to take 0.4 s at most, and openai had not answered in full."),
+        (
+            {"respan_params": {"first_token_timeout": 0.4}},
+            "first_token_timeout",
+            "openai gave no first token within 0.4 s.",
+        ),
+    ],
+)
+def test_a_deadline_is_a_504_that_names_it_and_a_record(
+    served: Served, fields: dict[str, Any], code: str, message: str
+) -> None:
+    served.upstream.replies["hangs"] = replace(replied([0.5]), hold=threading.Event(), hold_at=-1)
+
+    answer = served.http.post(ROUTE, json={"model": "openai/hangs", "input": "x", "fallback_model": "b", **fields})
+
+    assert served.upstream.received[-1].cut_off.wait(10)
+    assert (answer.status_code, answer.json()["error"]) == (
+        504,
+        {"message": message, "type": "timeout_error", "param": None, "code": code},
+    )
+    log = served.log(answer.headers["x-weir-request-id"])
+    assert (log["status_code"], log["error_code"], log["log_type"]) == (504, code, "embedding")
+    assert log["warnings"] == "fallback_model is recorded and has no effect"
+
+
+def test_configured_deadlines_hold_and_nothing_else_that_is_configured(served: Served) -> None:
+    served.upstream.replies["hangs"] = replace(replied([0.5]), hold=threading.Event(), hold_at=0)
+    configured = {"timeout": 0.4, "fallback_models": ["groq/m"], "retry_params": {"num_retries": 2}, "model": "groq/m"}
+    assert served.http.put("/api/v1/config", json=configured).status_code == 200
+    try:
+        answer = served.http.post(ROUTE, json={"model": "openai/hangs", "input": "x"})
+        unnamed = served.http.post(ROUTE, json={"input": "x"})
+    finally:
+        served.http.put("/api/v1/config", json=dict.fromkeys(configured))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "timeout")
+    log = served.log(answer.headers["x-weir-request-id"])
+    assert (log["model"], "warnings" in log) == ("openai/hangs", False)
+    assert (unnamed.status_code, unnamed.json()["error"]["param"]) == (400, "model")
+
+
 def test_keys_in_the_body_are_never_kept(served: Served) -> None:
     served.upstream.replies["keys"] = replied([0.5], x_echo="canary-callers-own-key")
     body = {"model": "openai/keys", "input": "x", "auth_keys": {"openai_api_key": "canary-callers-own-key"}}
@@ -187,6 +232,7 @@ def test_keys_in_the_body_are_never_kept(served: Served) -> None:
         ({"dimensions": "8"}, "dimensions"),
         ({"encoding_format": "hex"}, "encoding_format"),
         ({"user": 5}, "user"),
+        ({"timeout": -1}, "timeout"),
         ({"model": None}, "model"),
         ({"model": "groq/m"}, "model"),
         ({"extra_body": {"input": "y"}}, "extra_body.input"),

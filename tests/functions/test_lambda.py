@@ -11,6 +11,7 @@ from weir.runtime.lambda_handler import Handler, lambda_handler
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from functions.completion import app as completion
@@ -388,6 +389,49 @@ def test_a_tenants_key_made_here_opens_every_function_and_no_other_tenants_rows(
     assert handlers["storage"](with_key(event("storage"), key), None)["statusCode"] == 200
     assert handlers["portal"](with_key(event("portal"), key), None)["statusCode"] == 403
     assert key[18:] not in json.dumps(boto3.client("dynamodb").scan(TableName="ledger")["Items"], default=repr)
+
+
+def test_a_warm_call_that_uses_all_of_control_reads_the_table_once(
+    handlers: dict[str, Handler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant's key, configuration, a fallback, limits, a provider key by reference; the cache is the read."""
+    monkeypatch.setenv("WEIR_CREDENTIALS", "ssm:/weir/")
+    boto3.client("ssm").put_parameter(Name="/weir/openai", Value="canary-of-the-tenant", Type="SecureString")
+
+    def edit(method: str, path: str, **body: Any) -> Any:
+        answer = handlers["portal"](event("portal", httpMethod=method, path=path, body=json.dumps(body)), None)
+        assert answer["statusCode"] < 300, answer["body"]
+        return json.loads(body_of(answer))["data"]
+
+    edit("PUT", "/api/v1/credentials/openai", reference="ssm:/weir/openai", tenant="acme")
+    edit("POST", "/api/v1/limits", per="key", measure="requests_per_minute", limit=100, tenant="acme")
+    edit("POST", "/api/v1/limits", per="customer", measure="spend_per_day", limit=5, tenant="acme")
+    key = edit("POST", "/api/v1/api-keys", name="CI", tenant="acme", scopes=["complete", "admin"])["key"]
+    config = json.dumps({"cache_enabled": True, "fallback_models": ["openai/gpt-4o-mini"], "timeout": 20})
+    set_by_tenant = event("portal", httpMethod="PUT", path="/api/v1/config", body=config)
+    assert handlers["portal"](with_key(set_by_tenant, key), None)["statusCode"] == 200
+
+    def ask(text: str) -> list[str]:
+        body = {"model": "demo/echo", "messages": [{"role": "user", "content": text}], "application": "shop"}
+        body |= {"intent": "CHAT", "customer_identifier": "ann", "session_id": "s"}
+        before = len(calls)
+        answer = handlers["completion"](with_key(event("completion", body=json.dumps(body)), key), None)
+        assert answer["statusCode"] == 200, answer["body"]
+        return [name for service, name in calls[before:] if service == "dynamodb"]
+
+    calls, made = [], BaseClient._make_api_call
+
+    def noted(client: BaseClient, name: str, parameters: Any) -> Any:
+        calls.append((client.meta.service_model.service_name, name))
+        return made(client, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    cold, warm = ask("one"), ask("two")
+
+    reads = {"GetItem", "BatchGetItem", "Query", "Scan"}
+    assert len([name for name in cold if name in reads]) > 1
+    assert [name for name in warm if name in reads] == ["GetItem"]
+    assert ("ssm", "GetParameter") in calls
 
 
 def with_key(loaded: dict[str, Any], key: str) -> dict[str, Any]:

@@ -294,6 +294,9 @@ def test_what_is_wrong_is_refused_when_it_is_set_and_named(changes: Any, param: 
 
 
 def test_what_is_no_parameter_is_refused_with_the_nearest_that_is() -> None:
-    assert refusal({"temprature": 1})[0] == "'temprature' is no parameter that can be set. Did you mean 'temperature'?"
-    assert refusal({"zzz": 1})[0].endswith("Parameters of a single provider go into 'extra_body'.")
+    beside = "Others that a provider knows go into 'extra_body'."
+    assert refusal({"temprature": 1})[0] == (
+        f"'temprature' is no parameter that can be set. Did you mean 'temperature'? {beside}"
+    )
+    assert refusal({"zzz": 1})[0] == f"'zzz' is no parameter that can be set. {beside}"
     assert config({"zzz": None}) == {"zzz": None}

@@ -55,7 +55,7 @@ def test_a_limit_is_set_shown_changed_and_removed(weir: Caller) -> None:
     assert weir.get(BASE).json() == {"data": [shown, second], "pagination": page}
     assert weir.get(f"{BASE}/2").json() == {"data": second}
     assert weir.put(f"{BASE}/2", json={"limit": None}).json() == {"data": {**second, "limit": None}}
-    assert weir.put(f"{BASE}/2", json={"limit": 0.000001}).json()["data"]["limit"] == 0.000001
+    assert weir.put(f"{BASE}/2", json={"limit": 0.000001, "warn_at": None}).json()["data"]["limit"] == 0.000001
     assert weir.call("DELETE", f"{BASE}/2").json()["data"]["id"] == 2
     assert weir.get(BASE).json()["data"] == [shown]
     for answer in (weir.get(f"{BASE}/2"), weir.put(f"{BASE}/2", json={}), weir.call("DELETE", f"{BASE}/2")):
@@ -82,6 +82,7 @@ def test_a_second_limit_for_the_same_is_a_conflict(weir: Caller) -> None:
         ({"limit": 10**13}, "limit"),
         ({"limit": True}, "limit"),
         ({"warn_at": "x"}, "warn_at"),
+        ({"limit": 60, "warn_at": 61}, "warn_at"),
         ({"measure": "spend_per_day", "limit": 10**7}, "limit"),
         ({"measure": "spend_per_day", "limit": "0.0000000000001"}, "limit"),
         ({"name": "checkout service"}, "name"),

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weir.cli.tenants import warn_of_unknown_tenant
 from weir.domain.errors import NotFound, WeirError
 from weir.domain.versions import OPERATOR, LevelChange, Version, difference
 from weir.runtime.settings import Settings
@@ -108,7 +109,9 @@ def _apply(arguments: argparse.Namespace) -> int:
         return 0
     editor = Editor(OPERATOR, snapshot.version)
     note = f"applied {Path(name).name[:100]}"
-    return _made(asyncio.run(configure.replace(arguments.tenant, values, editor, note=note)))
+    made = _made(asyncio.run(configure.replace(arguments.tenant, values, editor, note=note)))
+    warn_of_unknown_tenant(arguments.tenant)
+    return made
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
@@ -160,6 +163,8 @@ async def _version(configure: "Configure", tenant: str, number: int | None) -> V
 def _agreed(changes: tuple[LevelChange, ...], arguments: argparse.Namespace, verb: str) -> bool:
     """Shows the changes, and asks for a yes unless that was given, or there is nothing to ask."""
     if not changes:
+        if arguments.dry_run:
+            print("There is nothing to change.")
         return True
     print("\n".join(_lines(changes)))
     if arguments.yes or arguments.dry_run:

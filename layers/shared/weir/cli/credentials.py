@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from weir.cli.tenants import warn_of_unknown_tenant
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _set(arguments: argparse.Namespace) -> int:
     else:
         print(f"{editor.workspace} calls {found.provider} with the key in {found.reference}, within ten seconds.")
     _warn_of_unknown(found.provider)
+    warn_of_unknown_tenant(editor.workspace)
     return 0
 
 

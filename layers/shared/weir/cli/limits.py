@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from weir.cli.tenants import warn_of_unknown_tenant
 from weir.domain.errors import RequestInvalid
 from weir.domain.limit import EACH, MEASURES, Limit, is_spend
 from weir.runtime.settings import Settings
@@ -82,6 +83,7 @@ def _add(arguments: argparse.Namespace) -> int:
     open_keys(open_key_store(Settings.from_environ(os.environ))).check_named(subject, tenant)
     limit = _open().add(tenant, subject, arguments.measure, most=most, warn_at=warn_at, at=now)
     _show(limit, arguments, "set")
+    warn_of_unknown_tenant(tenant)
     return 0
 
 

@@ -90,12 +90,16 @@ class Plan:
 
 
 def planned(model: str, routing: Routing, key: str) -> Plan:
-    """`key` decides a split: the same key always means the same model, as long as the shares stay as they are."""
+    """`key` decides a split: the same key always means the same model, as long as the shares stay as they are.
+
+    No model is another's fallback twice, or its own: what is configured for all calls may name the one that is asked.
+    """
     first = chosen(routing.shares, key) if routing.shares else model
-    if routing.strategy == "first_response" and routing.fallbacks:
-        rounds = ((first, routing.fallbacks[0]), *((model,) for model in routing.fallbacks[1:]))
+    fallbacks = tuple(dict.fromkeys(name for name in routing.fallbacks if name != first))
+    if routing.strategy == "first_response" and fallbacks:
+        rounds = ((first, fallbacks[0]), *((name,) for name in fallbacks[1:]))
     else:
-        rounds = ((first,), *((model,) for model in routing.fallbacks))
+        rounds = ((first,), *((name,) for name in fallbacks))
     wait_s = routing.wait_s if routing.strategy == "timeout" else None
     return Plan(rounds, wait_s, routing.retries)
 

@@ -72,10 +72,12 @@ def to_subject(per: Per, name: str, application: str | None) -> Subject:
 
 def to_amounts(measure: Measure, limit: object, warn_at: object) -> tuple[Decimal | None, Decimal | None]:
     """Raises RequestInvalid."""
-    found = _amount(measure, limit, "limit"), _amount(measure, warn_at, "warn_at")
-    if found == (None, None):
+    most, warns_from = _amount(measure, limit, "limit"), _amount(measure, warn_at, "warn_at")
+    if most is None and warns_from is None:
         raise _invalid("Say at least one of 'limit' and 'warn_at'.", "limit")
-    return found
+    if most is not None and warns_from is not None and warns_from > most:
+        raise _invalid("'warn_at' must not be above 'limit': calls are refused from there on.", "warn_at")
+    return most, warns_from
 
 
 def changed(limit: Limit, changes: Mapping[str, object]) -> Limit:

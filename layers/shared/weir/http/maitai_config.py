@@ -183,8 +183,11 @@ def _unknown(name: str) -> RequestInvalid:
     import difflib  # whoever completes calls imports this module, and needs it never
 
     near = difflib.get_close_matches(name, ConfigBody.model_fields, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else " Parameters of a single provider go into 'extra_body'."
-    return RequestInvalid(f"'{name[:80]}' is no parameter that can be set.{hint}", param=name[:80])
+    meant = f" Did you mean '{near[0]}'?" if near else ""
+    return RequestInvalid(
+        f"'{name[:80]}' is no parameter that can be set.{meant} Others that a provider knows go into 'extra_body'.",
+        param=name[:80],
+    )
 
 
 def _check_value(value: Any, where: str) -> None:

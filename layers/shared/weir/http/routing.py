@@ -18,19 +18,14 @@ FALLBACKS_LIMIT = 10
 RETRIES_LIMIT = 10
 SHARES_LIMIT = 100
 
-ROUTING_PARAMETERS = frozenset(
-    {
-        "fallback_config",
-        "fallback_model",
-        "fallback_models",
-        "retry_params",
-        "load_balance_models",
-        "connect_timeout",
-        "first_token_timeout",
-        "between_tokens_timeout",
-        "timeout",
-    }
-)
+DEADLINE_PARAMETERS = frozenset({"connect_timeout", "first_token_timeout", "between_tokens_timeout", "timeout"})
+ROUTING_PARAMETERS = DEADLINE_PARAMETERS | {
+    "fallback_config",
+    "fallback_model",
+    "fallback_models",
+    "retry_params",
+    "load_balance_models",
+}
 
 Model = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]

@@ -110,18 +110,25 @@ class ProviderClient:
         return target.protocol.parse(reply)
 
     async def embed(
-        self, target: EmbeddingTarget, call: EmbeddingCall, exchange: Exchange, headers: Mapping[str, str] = NOTHING
+        self,
+        target: EmbeddingTarget,
+        call: EmbeddingCall,
+        exchange: Exchange,
+        headers: Mapping[str, str] = NOTHING,
+        patience: Patience | None = None,
     ) -> Embeddings:
         """A vector for each input. Raises ProviderError; `exchange` then holds what had come.
 
-        Several requests' answers are lines of the exchange; after one that fails no more are begun.
+        Several requests' answers are lines of the exchange; after one that fails no more are begun. Each has the whole
+        `patience` for its first byte.
         """
         wires = target.protocol.render(call)
         exchange.dropped = wires[0].dropped
         replies: list[WireReply] = []
         for at in range(0, len(wires), _AT_ONCE):
             asked = [(wire, Exchange()) for wire in wires[at : at + _AT_ONCE]]
-            work = [self._embed(target, wire, part, headers) for wire, part in asked]
+            each = None if patience is None else patience.anew()
+            work = [self._embed(target, wire, part, headers, each) for wire, part in asked]
             outcomes = await asyncio.gather(*work, return_exceptions=True)
             for _, part in asked:
                 if part.status is not None:
@@ -134,13 +141,16 @@ class ProviderClient:
         return target.protocol.parse(replies)
 
     async def _embed(
-        self, target: EmbeddingTarget, wire: WireRequest, exchange: Exchange, headers: Mapping[str, str]
+        self,
+        target: EmbeddingTarget,
+        wire: WireRequest,
+        exchange: Exchange,
+        headers: Mapping[str, str],
+        patience: Patience | None,
     ) -> WireReply:
-        provider, body = target.provider, jsonbytes.dumps(wire.body)
-        request = await self._request("POST", provider, target.access, wire.path, body, _headers(wire, headers))
-        response = await self._send(request, exchange, provider.name)
+        response = await self._post(target, wire, exchange, headers, patience)
         try:
-            await _read(response, exchange, provider.name)
+            await _read(response, exchange, target.provider.name, patience)
         finally:
             await response.aclose()
         reply = exchange.reply or b""
@@ -182,6 +192,16 @@ class ProviderClient:
     ) -> httpx.Response:
         wire = target.protocol.render(call)
         exchange.dropped = wire.dropped
+        return await self._post(target, wire, exchange, headers, patience)
+
+    async def _post(
+        self,
+        target: Target | EmbeddingTarget,
+        wire: WireRequest,
+        exchange: Exchange,
+        headers: Mapping[str, str],
+        patience: Patience | None,
+    ) -> httpx.Response:
         body = jsonbytes.dumps(wire.body)
         request = await self._request("POST", target.provider, target.access, wire.path, body, _headers(wire, headers))
         if patience is None:

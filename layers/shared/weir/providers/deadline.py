@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from weir.domain.errors import ProviderTimeout
@@ -48,6 +48,11 @@ class Patience:
     @property
     def for_an_answer(self) -> float | None:
         return earliest(self.first_token_at, self.until)
+
+    def anew(self) -> "Patience":
+        """For a request that begins now."""
+        first_s = self.deadlines.first_token_s
+        return replace(self, first_token_at=asyncio.get_running_loop().time() + first_s) if first_s else self
 
     async def paced(
         self, items: AsyncIterable[Item], provider: str, is_token: Callable[[Item], bool]
@@ -138,6 +143,12 @@ class _Alarm:
         else:
             self._rang = True
             self._waiting.cancel()  # what it waits for is in `wait`, so it is there that this arrives
+
+
+def end_of_call(deadlines: Deadlines, elapsed_ms: float) -> float | None:
+    """When a call's total deadline is over, which was begun so long ago; in the time of the running event loop."""
+    total_s = deadlines.total_s
+    return asyncio.get_running_loop().time() + total_s - elapsed_ms / 1000 if total_s else None
 
 
 def earliest(*instants: float | None) -> float | None:

@@ -285,7 +285,7 @@ def completions(runtime: Runtime) -> "tuple[Completions, Embedder]":
     client = open_client(runtime.settings)
     models = ModelList(registry, client, time.monotonic)
     completing = Completions(registry, client, recorder, models, runtime.settings.deadlines)
-    return completing, Embedder(registry, client, recorder)
+    return completing, Embedder(registry, client, recorder, runtime.settings.deadlines)
 
 
 def _recorder(runtime: Runtime) -> "Recorder":

@@ -16,6 +16,7 @@ from weir.providers.features import Format, formats
 from weir.providers.registry import Registry
 from weir.providers.variables import variables_of
 from weir.runtime.bootstrap import WORKSPACE, environment_secrets, open_blobs, open_stores
+from weir.runtime.doctor_credentials import credential_findings
 from weir.runtime.doctor_ledger import ledger_findings
 from weir.runtime.finding import Finding
 from weir.runtime.settings import Settings, SettingsInvalid
@@ -154,7 +155,7 @@ def _read(settings: Settings) -> list[Finding]:
     stores = open_stores(settings)
     try:
         asyncio.run(stores.ledger.newest(WORKSPACE, limit=1))
-        return list(ledger_findings(stores, settings, WORKSPACE))
+        return [*ledger_findings(stores, settings, WORKSPACE), *credential_findings(stores, settings)]
     finally:
         stores.ledger.close()
 

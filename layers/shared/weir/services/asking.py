@@ -16,7 +16,7 @@ from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
-from weir.http.routing import ROUTING_PARAMETERS, to_routing
+from weir.http.routing import DEADLINE_PARAMETERS, ROUTING_PARAMETERS, to_routing
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
@@ -83,7 +83,10 @@ async def ask_maitai(
 async def ask_embeddings(
     raw: bytes, body: Any, principal: Principal, secrets: frozenset[str], defaults: Defaults
 ) -> Ask[EmbeddingCall]:
-    """The body of the embedding routes. `metadata` are tags there. An application's model is for completions."""
+    """The body of the embedding routes. `metadata` are tags there.
+
+    Of what is configured for an application only the deadlines hold: the rest, its model too, is for completions.
+    """
     request = validated(EmbeddingBody, body)
 
     def call(params: EmbeddingParams, model: str, tags: CallTags) -> EmbeddingCall:
@@ -110,7 +113,7 @@ async def _ask(
     routed: bool = True,
     cached: bool = False,
 ) -> Ask[Call]:
-    """`cached`: such a call may be answered from the cache."""
+    """`cached`: such a call may be answered from the cache. Not `routed`: of all routing only deadlines hold for it."""
     proxied = effective(body)
     keys = provider_keys({**body, **proxied} if proxied else body)
     secrets = secrets | set(keys.values())
@@ -138,7 +141,7 @@ async def _ask(
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
     routing = None
     if proxied or tags.fallback_config or tags.fallback_model or not ROUTING_PARAMETERS.isdisjoint(config):
-        routing, more = _routing(tags, told, config, params.model) if routed else (None, _unrouted(tags, told))
+        routing, more = _routing(tags, told, config, params.model) if routed else _bounded(tags, told, config)
         warnings += more
     if config:
         params, tags = filled(params, config), tagged(tags, config)
@@ -185,10 +188,18 @@ def _routing(
     return to_routing(_said(tags, told), config, model=model, no_fallbacks=told.get("disable_fallback") is True)
 
 
-def _unrouted(tags: CallTags, told: Mapping[str, Any]) -> tuple[str, ...]:
+def _bounded(
+    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[Routing | None, tuple[str, ...]]:
     """Vectors of two models cannot be compared: a fallback would spoil whatever they are kept in."""
     said = _said(tags, told)
-    return tuple(f"{name} is recorded and has no effect" for name in ROUTING_PARAMETERS & said.keys() if said[name])
+    routing, warnings = to_routing(_deadlines(said), _deadlines(config))
+    idle = sorted(name for name in (ROUTING_PARAMETERS - DEADLINE_PARAMETERS) & said.keys() if said[name])
+    return routing, warnings + tuple(f"{name} is recorded and has no effect" for name in idle)
+
+
+def _deadlines(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: parameters[name] for name in DEADLINE_PARAMETERS & parameters.keys()}
 
 
 def _said(tags: CallTags, told: Mapping[str, Any]) -> Mapping[str, Any]:

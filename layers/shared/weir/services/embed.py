@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from weir.domain.embedding import EmbeddingCall, Embeddings
 from weir.domain.errors import MalformedReply, ProviderError
 from weir.domain.record import Record
+from weir.domain.routing import NO_DEADLINES, Deadlines
 from weir.http.embedding_reply import embeddings_body
 from weir.protocols import jsonbytes
 from weir.providers.client import ProviderClient
+from weir.providers.deadline import Patience, end_of_call
 from weir.providers.registry import Registry
 from weir.services.attempt import Answered, Ask, Attempt, Recorder
 
@@ -22,10 +24,15 @@ class EmbeddingAnswer:
 
 
 class Embedder:
-    def __init__(self, registry: Registry, client: ProviderClient, recorder: Recorder) -> None:
+    """`deadlines` are the process's own, for calls that say nothing else."""
+
+    def __init__(
+        self, registry: Registry, client: ProviderClient, recorder: Recorder, deadlines: Deadlines = NO_DEADLINES
+    ) -> None:
         self._registry = registry
         self._client = client
         self._recorder = recorder
+        self._deadlines = deadlines
 
     def begin(self, ask: Ask[EmbeddingCall]) -> Attempt[EmbeddingCall]:
         return self._recorder.begin(ask)
@@ -38,12 +45,21 @@ class Embedder:
         try:
             target = attempt.aim(self._registry.resolve_embedding)
             call = attempt.ask.call
-            found = await self._client.embed(target, call, attempt.exchange, attempt.ask.headers)
+            patience = self._patience(attempt)
+            found = await self._client.embed(target, call, attempt.exchange, attempt.ask.headers, patience)
             answered = _answered(call, found, target.provider.name)
         except ProviderError as exc:
             raise await self._recorder.keep_failure(attempt, exc) from exc
         record, stored = await self._recorder.keep(attempt, answered)
         return EmbeddingAnswer(answered.body, record, stored)
+
+    def _patience(self, attempt: Attempt[EmbeddingCall]) -> Patience | None:
+        """None where nothing bounds the call."""
+        routing = attempt.ask.routing
+        deadlines = self._deadlines if routing is None else routing.deadlines.over(self._deadlines)
+        if deadlines == NO_DEADLINES:
+            return None
+        return Patience(deadlines, until=end_of_call(deadlines, self._recorder.elapsed_ms(attempt)))
 
 
 def _answered(call: EmbeddingCall, found: Embeddings, provider: str) -> Answered:

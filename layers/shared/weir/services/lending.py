@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -74,9 +74,8 @@ class Lending:
         if not references:
             return
         named = [each for name, each in references.items() if name not in ask.provider_keys]
-        values = await asyncio.gather(*(self._value(ask.workspace, each) for each in named))
-        found = {each.provider: value for each, value in zip(named, values, strict=True)}
-        known = frozenset(value for value in values if value is not None)
+        found = await self._values(ask.workspace, named)
+        known = frozenset(value for value in found.values() if value is not None)
         attempt.ask = replace(
             ask,
             provider_keys=_Keys({**found, **ask.provider_keys}),
@@ -84,6 +83,10 @@ class Lending:
             secrets=ask.secrets | known,
             request=erase(ask.request, known),
         )
+
+    async def keys_of(self, workspace: str) -> Mapping[str, str | None]:
+        """Those that the workspace names, by provider; None where one cannot be read. Raises as `lend` does."""
+        return await self._values(workspace, (await self._references_of(workspace)).values())
 
     def refused(self, attempt: Attempt[Call], providers: Iterable[str]) -> None:
         """These did not take the keys that were lent: they are read again for the next call."""
@@ -127,6 +130,10 @@ class Lending:
             del self._looking[workspace]
         if not looking.cancelled():
             looking.exception()  # everybody may have hung up, and asyncio wants it looked at
+
+    async def _values(self, workspace: str, named: Collection[CredentialReference]) -> dict[str, str | None]:
+        values = await asyncio.gather(*(self._value(workspace, each) for each in named))
+        return {each.provider: value for each, value in zip(named, values, strict=True)}
 
     async def _value(self, workspace: str, named: CredentialReference) -> str | None:
         """None when it cannot be read. What was allowed once may be no longer."""

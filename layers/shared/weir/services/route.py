@@ -23,7 +23,7 @@ from weir.domain.errors import (
 from weir.domain.events import Collector, StreamEvent, holds_token
 from weir.domain.routing import NO_DEADLINES, Deadlines, Routing, pause_s, planned
 from weir.providers.client import ProviderClient
-from weir.providers.deadline import DEADLINE, Patience, earliest
+from weir.providers.deadline import DEADLINE, Patience, earliest, end_of_call
 from weir.providers.registry import Registry, Target
 from weir.services.attempt import Attempt
 from weir.services.circuits import Circuits, Place
@@ -141,8 +141,7 @@ class _Run(Generic[Result]):
         self._drop: Callable[[Result], Awaitable[None]] = drop
         self._loop = asyncio.get_running_loop()
         self._deadlines = routing.deadlines.over(router.defaults)
-        total_s = self._deadlines.total_s
-        self._until = self._loop.time() + total_s - router.elapsed_ms(attempt) / 1000 if total_s else None
+        self._until = end_of_call(self._deadlines, router.elapsed_ms(attempt))
         self._plan = planned(attempt.ask.model, routing, attempt.ask.session_id or attempt.id)
         self._first = self._plan.models[0]
         self._tries: list[Try] = []
