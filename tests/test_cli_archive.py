@@ -71,10 +71,26 @@ def test_verify_names_the_first_break(tmp_path: Path) -> None:
 
 
 def test_verify_says_so_when_there_is_nothing(tmp_path: Path) -> None:
-    ran = weir("verify", WEIR_DATA_DIR=str(tmp_path / "new"))
+    ran = weir("verify", WEIR_DATA_DIR=str(tmp_path))
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "There is no archive.\n")
     ran = weir("verify", "--folder", str(tmp_path / "none"))
     assert (ran.returncode, ran.stderr) == (2, f"weir: {tmp_path / 'none'} is no folder\n")
+    ran = weir("verify", "--folder", str(tmp_path), "--workspace", "mian")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "weir: the workspace mian has no archive\n")
+    ran = weir("verify", "--folder", str(tmp_path), "--workspace", "main", "--anchor", "0" * 64)
+    assert (ran.returncode, "no seal has the hash" in ran.stdout) == (1, True)
+    assert weir("verify", "--folder", str(tmp_path), "--anchor", "0" * 64).returncode == 2
+    ran = weir("verify", "--since", "soon")
+    assert ran.stderr.endswith("--since: 'soon' is not a date or time such as 2026-03-01 or 2026-03-01T12\n")
+
+
+def test_verify_misses_an_archive_of_which_nothing_is_left(tmp_path: Path) -> None:
+    blobs = an_archive(tmp_path)
+    for key in list(blobs.list("archive/")):
+        blobs.delete(key)
+    ran = weir("verify", "--folder", str(tmp_path))
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.endswith(f"  BROKEN at {TWELVE.key(1)}:\n    the object is missing; seal 1 names object 2\n")
 
 
 @pytest.mark.parametrize(
@@ -119,5 +135,6 @@ def test_erase_wants_to_know_whose_and_where(tmp_path: Path) -> None:
         ("--workspace", "main"),
         ("--session", "s"),
         ("--workspace", "w", "--session", "s", "--user", "u"),
+        ("--workspace", "w", "--customer", ""),
     ):
         assert weir("erase", *arguments, WEIR_DATA_DIR=str(tmp_path)).returncode == 2

@@ -103,3 +103,12 @@ def test_what_has_waited_long_is_noted(local: Local) -> None:
     old = call(1, milliseconds(NOW - timedelta(hours=30)), workspace="default")
     local.keep(Entry(old, GOOD), project=False)
     assert local.findings()["projection"][0] == "note"
+
+
+def test_a_limit_is_a_number_from_one_on(tmp_path: Path) -> None:
+    for limit in ("0", "-5", "all"):
+        ran = weir("deadletters", f"--limit={limit}", WEIR_DATA_DIR=str(tmp_path))
+        assert (ran.returncode, ran.stderr.splitlines()[-1]) == (
+            2,
+            f"weir deadletters: error: argument --limit: '{limit}' is not a number from 1 on",
+        )

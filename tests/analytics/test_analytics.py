@@ -18,7 +18,7 @@ from infra import analytics as athena
 from tests import strategies
 from weir.analytics import batches, saved
 from weir.analytics.columns import COLUMNS
-from weir.analytics.engine import Analytics, QueryFailed
+from weir.analytics.engine import Analytics, QueryFailed, Scope
 from weir.analytics.export import Export, Filter
 from weir.domain.completion import Usage
 from weir.domain.ids import instant_of, milliseconds, uuid7
@@ -204,7 +204,8 @@ def in_parquet(
     folder: Path, tmp_path: Path, asked: Filter, workspace: str = "default", *, bodies: bool = True
 ) -> list[tuple[Any, ...]]:
     out = tmp_path / "calls.parquet"
-    steps = list(export(folder, tmp_path, asked, workspace, bodies=bodies).parquet(out))
+    with out.open("wb") as file:
+        steps = list(export(folder, tmp_path, asked, workspace, bodies=bodies).parquet(file))
     assert list((tmp_path / "exporting").iterdir()) == []
     import duckdb
 
@@ -363,8 +364,32 @@ def test_an_export_in_batches_has_what_the_view_has_of_the_whole_archive(
     assert exported(folder, tmp_path, asked, bodies=bodies) == [as_line(result.columns, row) for row in whole]
 
 
-def test_parquet_of_nothing_has_the_columns(folder: Path, tmp_path: Path) -> None:
+def test_parquet_of_nothing_has_the_columns(archive: Archive, folder: Path, tmp_path: Path) -> None:
     assert in_parquet(folder, tmp_path, Filter()) == []
+    keep(archive, call(1))
+    assert in_parquet(folder, tmp_path, Filter(model="nobody has asked for it")) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "found"),
+    [
+        (Scope(), [("a/b", 4), ("default", 1), ("default", 2), ("default", 3)]),
+        (Scope(workspace="a/b"), [("a/b", 4)]),
+        (Scope(workspace="default", since=NOW - timedelta(hours=2)), [("default", 1), ("default", 2)]),
+        (Scope(workspace="default", before=NOW - timedelta(hours=1)), [("default", 3)]),
+        (Scope(since=NOW - timedelta(minutes=1), before=NOW + timedelta(minutes=1)), [("a/b", 4), ("default", 1)]),
+        (Scope(workspace="nobody"), []),
+    ],
+)
+def test_a_query_is_about_the_workspace_and_the_time_that_are_given(
+    archive: Archive, folder: Path, tmp_path: Path, scope: Scope, found: list[tuple[str, int]]
+) -> None:
+    kept = {n: call(n, hours_ago=hours) for n, hours in ((1, 0), (2, 1), (3, 5))} | {4: call(4, workspace="a/b")}
+    keep(archive, *kept.values())
+    numbers = {each.record.id: number for number, each in kept.items()}
+    with Analytics(folder, spill=tmp_path / "spill", scope=scope) as analytics:
+        rows = analytics.ask("SELECT workspace, id FROM calls ORDER BY ALL").rows()
+    assert sorted((workspace, numbers[id]) for workspace, id in rows) == found
 
 
 def test_the_template_for_athena_is_what_the_queries_say() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -85,6 +86,13 @@ def test_saved_queries_say_what_they_tell_and_run(data: Path) -> None:
         (["query"], 2, "weir query: give one SELECT, or --saved NAME (weir query --list shows them)\n"),
         (["query", "--saved", "x"], 2, "weir query: there is no saved query 'x'; there are cost_by_customer, "),
         (["query", "SELECT nothing FROM calls"], 1, "weir query: Binder Error: "),
+        (["query", ""], 1, "weir query: this is not one statement, but none\n"),
+        (["query", "SELECT 1; SELECT 2"], 1, "weir query: this is not one statement, but 2\n"),
+        (["query", "SELECT now() AS at"], 1, "weir query: the column at is a time with a zone; CAST(at AS TIMESTAMP) "),
+        (["query", "SELECT 1", "--memory", "lots"], 1, "weir query: 'lots' is no amount of memory such as 512MB"),
+        (["export", "--out", "x", "--memory", "lots"], 1, "weir export: 'lots' is no amount of memory such as 512MB"),
+        (["export", "--out", "/"], 1, "weir export: / is a folder\n"),
+        (["export", "--format", "parquet", "--out", "/nowhere/x"], 1, "weir export: [Errno 2] No such file or dir"),
         (["export", "--format", "parquet", "--out", "-"], 2, "weir export: Parquet needs a file, "),
         (["export", "--out", "/nowhere/at/all.jsonl"], 1, "weir export: [Errno 2] No such file or directory"),
         (["export", "--out", "x", "--since", "soon"], 2, "usage: weir export"),
@@ -95,6 +103,62 @@ def test_mistakes_are_named(data: Path, arguments: list[str], code: int, said: s
     assert ran[:2] == (code, "")
     assert ran[2].startswith(said)
     assert "Traceback" not in ran[2]
+
+
+@pytest.mark.parametrize("command", ["query", "export", "verify", "erase", "rebuild", "deadletters"])
+def test_a_folder_that_is_not_there_is_no_empty_ledger(tmp_path: Path, command: str) -> None:
+    arguments = {
+        "query": ["SELECT 1"],
+        "export": ["--out", str(tmp_path / "calls.jsonl")],
+        "erase": ["--customer", "c", "--workspace", "default"],
+    }
+    missing = tmp_path / "mistyped"
+    assert weir(missing, command, *arguments.get(command, [])) == (
+        2,
+        "",
+        f"weir: WEIR_DATA_DIR: there is no folder {missing}\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["dev", "rebuild", "deadletters"])
+def test_a_file_that_is_no_ledger_is_named(tmp_path: Path, command: str) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    ledger.write_text("what somebody else keeps here\n" * 100)
+    code, _, err = weir(tmp_path, command)
+    assert (code, err) == (1, f"weir: The ledger {ledger} cannot be opened: file is not a database.\n")
+
+
+def test_an_export_that_is_killed_leaves_no_half_file(data: Path, tmp_path: Path) -> None:
+    """As it is just before its name is given: what lies there meanwhile has another one."""
+    killing = (
+        "import os, pathlib, sys, weir.cli;"
+        "pathlib.Path.replace = lambda *_: os._exit(9);"
+        "sys.argv = ['weir', *sys.argv[1:]]; weir.cli.main()"
+    )
+    for format in ("jsonl", "parquet"):
+        out = tmp_path / f"calls.{format}"
+        ran = subprocess.run(
+            [sys.executable, "-c", killing, "export", "--format", format, "--out", str(out)],
+            env={"PYTHONPATH": str(PROJECT / "layers" / "shared"), "WEIR_DATA_DIR": str(data)},
+            capture_output=True,
+            timeout=60,
+        )
+        assert (ran.returncode, out.exists()) == (9, False)
+
+
+def test_an_export_to_somebody_who_has_seen_enough_ends_quietly(data: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        [sys.executable, "-m", "weir", "export", "--out", "-"],
+        env={"PYTHONPATH": str(PROJECT / "layers" / "shared"), "WEIR_DATA_DIR": str(data)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_an_export_to_a_file(data: Path, tmp_path: Path) -> None:
@@ -145,3 +209,31 @@ def _follows(blobs: S3BlobStore) -> None:
         blobs.delete(old_key)
         assert copy() == 0
         assert not (folder / old_key).exists()
+
+
+def test_an_interrupted_command_says_so(data: Path) -> None:
+    asking = subprocess.Popen(
+        [sys.executable, "-u", "-c", _SAYS_WHEN_IT_READS, "query", "-"],
+        env={"PYTHONPATH": str(PROJECT / "layers" / "shared"), "WEIR_DATA_DIR": str(data)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert asking.stdout is not None
+    assert asking.stdout.readline() == b"reading\n"
+    asking.send_signal(signal.SIGINT)
+    assert asking.communicate(timeout=60) == (b"", b"weir: interrupted\n")
+    assert asking.returncode == 130
+
+
+_SAYS_WHEN_IT_READS = """
+import io, sys, weir.cli
+
+class Input(io.StringIO):
+    def read(self, size=-1):
+        print("reading", flush=True)
+        return sys.__stdin__.read()
+
+sys.stdin = Input()
+sys.exit(weir.cli.main())
+"""

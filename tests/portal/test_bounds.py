@@ -107,3 +107,9 @@ def test_a_session_that_goes_on_beyond_its_figures_says_so(lowered: World) -> No
     found = lowered.get("/sessions/s7")["data"]
     assert (found["request_count"], found["complete"]) == (5, False)
     assert lowered.reads("/sessions/s7") <= 6
+
+
+def test_a_list_of_sessions_says_that_there_are_older_records(lowered: World) -> None:
+    pagination = {"total": 6, "offset": 0, "limit": 1, "complete": False}
+    assert lowered.get("/sessions?limit=1")["pagination"] == pagination
+    assert lowered.get("/applications/2/sessions?limit=1")["pagination"] == pagination | {"total": 1}

@@ -70,6 +70,7 @@ def test_sessions_are_listed_by_their_latest_call(world: World, path: str, sessi
     talk(world)
     answer = world.get(path)
     assert (answer["data"], answer["pagination"]["total"]) == (sessions, total)
+    assert "complete" not in answer["pagination"]
 
 
 def test_a_session_is_read(world: World) -> None:

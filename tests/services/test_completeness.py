@@ -29,6 +29,7 @@ from weir.ledger.settlement import CheckedSettlement, hours
 from weir.ledger.spill import Spill
 from weir.ledger.sqlite_changes import SQLiteChangeFeed
 from weir.services.completeness import Completeness, from_check_item, to_check_item
+from weir.services.erase import Subject, erase
 from weir.services.project import Projector
 from weir.services.redrive import Finds
 
@@ -137,7 +138,8 @@ class World:
     def __init__(self, engine: Engine, records: RecordStore, store: Projections, feed: Finds) -> None:
         self.now = NOON + timedelta(minutes=30)
         self.records, self.projections, self.feed = records, store, feed
-        archive = Archive(engine.blobs(), nonce=str)
+        self.blobs = engine.blobs()
+        archive = Archive(self.blobs, nonce=str)
         self.projector = Projector(archive, store)
         self.spill = Spill(engine.blobs())
         self.completeness = Completeness(records, archive, store, now=lambda: self.now, spill=self.spill)
@@ -220,6 +222,39 @@ def test_what_was_put_aside_is_not_lost(world: World) -> None:
     world.spill.put(two, Payload(b"{}"))
     (report,) = world.completeness.report("main", AT_NOON, AT_NOON)
     assert report.gaps == ()
+
+
+@pytest.mark.parametrize("where", ["archived", "in the table", "put aside"])
+def test_what_was_erased_is_not_lost_wherever_it_was(world: World, where: str) -> None:
+    one, two, three = (numbered(number, user_id=f"u{number}") for number in (1, 2, 3))
+    world.keep(one, three)
+    world.project(one, three)
+    if where == "put aside":
+        world.spill.put(two, Payload(b"{}"))
+    else:
+        world.keep(two)
+    if where == "archived":
+        world.project(two)
+    ledger = Ledger(world.records, world.blobs, spill=world.spill)
+    erase(ledger, Archive(world.blobs, nonce=str), world.projections, Subject("main", "user_id", "u2"))
+    world.project(one, two, three)
+    (report,) = world.completeness.report("main", AT_NOON, AT_NOON)
+    assert (report.complete, report.check.settled, report.rolled_up["shop"].records) == (True, True, 3)
+
+
+def test_what_came_back_after_it_was_erased_is_named_until_it_is_erased_again(world: World) -> None:
+    """As when a process that put it back was killed before it looked whether it may."""
+    two = numbered(2, user_id="u2")
+    world.keep(two)
+    world.project(two)
+    ledger, archive = Ledger(world.records, world.blobs), Archive(world.blobs, nonce=str)
+    found = []
+    for _ in range(2):
+        erase(ledger, archive, world.projections, Subject("main", "user_id", "u2"))
+        found.append(world.completeness.check("main", AT_NOON).not_archived)
+        world.keep(two)
+        found.append(world.completeness.check("main", AT_NOON).not_archived)
+    assert found == [(), (two.id,), (), (two.id,)]
 
 
 def test_a_run_projects_what_was_missed_and_settles_the_hours_that_have_ended(world: World) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -18,14 +18,16 @@ import pytest
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from tests.ledger.memory import Killed
 from tests.services.test_project import call
+from weir.cli.rebuild import Bookmark
 from weir.domain.annotation import Annotation
 from weir.domain.record import Payload, Record
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Call, Partition
 from weir.ledger.ledger import Ledger
-from weir.ledger.ports import BlobStore
+from weir.ledger.ports import BlobStore, ProjectionStore, Replacement
 from weir.ledger.projections import Projections
 from weir.ledger.settlement import CheckedSettlement
+from weir.runtime.settings import Settings
 from weir.services.erase import Erasure, Subject, erase
 from weir.services.project import Projector
 from weir.services.rebuild import Rebuild, Rebuilt
@@ -45,7 +47,7 @@ class World:
     """One engine with what was kept in it, archived and summed up; `blobs` is the archive's store."""
 
     def __init__(self, engine: Engine, blobs: BlobStore) -> None:
-        self._engine = engine
+        self.engine = engine
         self.records = engine.open()
         self.ledger = Ledger(self.records, blobs, INLINE_LIMIT)
         numbers = count()
@@ -71,12 +73,12 @@ class World:
 
     def project(self) -> None:
         for partition in self.archive.partitions("main"):
-            with self._engine.projections() as store:
+            with self.engine.projections() as store:
                 Projector(self.archive, Projections(store, CheckedSettlement(store))).catch_up(partition)
 
     def rebuild(self) -> Rebuilt:
         done = Rebuilt()
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             projector = Projector(self.archive, Projections(store, CheckedSettlement(store)))
             rebuild = Rebuild(self.archive, self.ledger, projector.catch_up)
             for partition in self.archive.partitions("main"):
@@ -84,13 +86,13 @@ class World:
         return done
 
     def erase(self, subject: Subject) -> Erasure:
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             return erase(self.ledger, self.archive, Projections(store, CheckedSettlement(store)), subject)
 
     def everything(self, ids: list[str]) -> dict[str, Any]:
         """All that can be asked of it."""
         first, last = "2026030100", "2026030223"
-        with self._engine.projections() as store:
+        with self.engine.projections() as store:
             projections = Projections(store, CheckedSettlement(store))
             derived = {
                 "calls": projections.rollups("main", "calls", first, last),
@@ -177,6 +179,99 @@ def test_one_that_was_cut_off_goes_on(worlds: tuple[World, World], at: int, monk
     assert new.everything([record.id for record in kept]) == old.everything([record.id for record in kept])
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_erased_while_it_runs_stays_away(
+    worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """The erasure comes when the calls are read and not yet put. Where it is killed then, it goes on."""
+    old, new = worlds
+    kept = records()
+    old.fill(kept)
+    subject = Subject("main", "customer_identifier", "c1")
+    keep, erasures = Ledger.keep, list[asyncio.Task[Erasure]]()
+
+    async def erased_meanwhile(self: Ledger, record: Record, *arguments: Any, **named: Any) -> Any:
+        if not erasures:
+            erasures.append(asyncio.create_task(asyncio.to_thread(new.erase, subject)))
+        await erasures[0]
+        found = await keep(self, record, *arguments, **named)
+        if killed and record.id == kept[-2].id:
+            raise Killed
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "keep", erased_meanwhile)
+        if killed:
+            with pytest.raises(Killed):
+                new.rebuild()
+        else:
+            new.rebuild()
+    assert killed or new.records.newest("main", limit=99) == tuple(
+        record for record in old.records.newest("main", limit=99) if record.customer_identifier != "c1"
+    )
+    assert new.rebuild().erased == 6
+    old.erase(subject)
+    asked = [record.id for record in kept]
+    assert new.everything(asked) == old.everything(asked)
+
+
+class Interrupted:
+    """A projection store before whose first change of a sum of the customer c1 something else happens."""
+
+    def __init__(self, store: ProjectionStore, interrupt: Callable[[], object]) -> None:
+        self._store, self._interrupt = store, [interrupt]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def replace(self, changes: Sequence[Replacement]) -> list[bool]:
+        if any(change.key.sk.endswith("#c1") for change in changes) and self._interrupt:
+            self._interrupt.pop()()
+        return self._store.replace(changes)
+
+
+@pytest.mark.parametrize("subject", [Subject("main", "customer_identifier", "c1"), Subject("main", "session_id", "s1")])
+def test_what_is_erased_while_it_is_summed_up_names_nobody(
+    worlds: tuple[World, World], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = worlds
+    monkeypatch.setattr(old, "project", lambda: None)
+    kept = records()
+    old.fill(kept)
+    for partition in old.archive.partitions("main"):
+        with old.engine.projections() as store:
+            interrupted: Any = Interrupted(store, lambda: old.erase(subject))
+            Projector(old.archive, Projections(interrupted, CheckedSettlement(store))).catch_up(partition)
+    new.rebuild()
+    asked = [record.id for record in kept]
+    there = old.everything(asked)
+    assert subject.value not in str([there["sessions"], there["customers"], there["newest sessions"]])
+    assert there == new.everything(asked)
+
+
+@pytest.mark.parametrize("subject", [Subject("main", "customer_identifier", "c1"), Subject("main", "session_id", "s1")])
+def test_what_is_summed_up_while_it_is_erased_names_nobody(
+    worlds: tuple[World, World], subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the sums were made anew, and before the archive is rewritten."""
+    old, new = worlds
+    kept = records()
+    with monkeypatch.context() as patch:
+        patch.setattr(old, "project", lambda: None)
+        old.fill(kept)
+
+    def project(what: str, done: int, of: int) -> None:
+        if (what, done) == ("deleting records", 0):
+            old.project()
+
+    with old.engine.projections() as store:
+        derived = Projections(store, CheckedSettlement(store))
+        erase(old.ledger, old.archive, derived, subject, progress=project)
+    new.rebuild()
+    asked = [record.id for record in kept]
+    assert old.everything(asked) == new.everything(asked)
+
+
 def test_a_callers_id_stands_for_the_newest_of_its_records(worlds: tuple[World, World]) -> None:
     old, new = worlds
     first, second = (replace(call(number), caller_id="order") for number in (1, 4))
@@ -203,7 +298,9 @@ def test_what_was_erased_stays_away_and_still_counts(worlds: tuple[World, World]
     kept[2] = replace(kept[2], user_id="user-17")
     old.fill(kept)
     before = old.everything([])
-    assert old.erase(subject).records == calls
+    erased = old.erase(subject)
+    assert erased.records == calls
+    assert (erased.customer_sums > 0) == (subject.whose == "customer_identifier")
     assert new.rebuild() == Rebuilt(kept=12 - calls, erased=calls)
     asked = [record.id for record in kept]
     there, made = old.everything(asked), new.everything(asked)
@@ -247,15 +344,18 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path) -> None:
     for number in range(4):
         record = call(number)
         archive.append(Partition.of("main", record.id), [Call(record, payload(number))])
-    first = next(iter(archive.partitions("main")))
-    (tmp_path / "rebuild.json").write_text(
-        json.dumps({"table": "sqlite", "last": {"main": f"{first.date}T{first.hour:02}"}}), encoding="utf-8"
-    )
+    first, second = archive.partitions("main")
+    Bookmark(Settings(data_dir=tmp_path)).put(first)
+    with (tmp_path / "rebuild.jsonl").open("a") as file:
+        file.write('\n["sqlite", "ma')  # a kill
     code, out, err = weir(tmp_path, "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == {"kept": 1, "there": 0, "erased": 0, "bare": 0, "hours": 1, "hours_done_before": 1}
-    assert not (tmp_path / "rebuild.json").exists()
-    assert weir(tmp_path) == (0, "2 hours of the archive\n  3 calls put, 1 were there already\n", "")
+    assert not (tmp_path / "rebuild.jsonl").exists()
+    Bookmark(Settings(data_dir=tmp_path)).put(second)  # of a run --since its beginning: not what was before it
+    code, out, _ = weir(tmp_path, "--json")
+    assert (code, json.loads(out)["hours"], json.loads(out)["kept"]) == (0, 1, 3)
+    assert weir(tmp_path) == (0, "2 hours of the archive\n  0 calls put, 4 were there already\n", "")
     assert weir(tmp_path, "--workspace", "nobody") == (
         0,
         "0 hours of the archive\n  0 calls put, 0 were there already\n",

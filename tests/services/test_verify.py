@@ -248,6 +248,17 @@ def test_the_end_of_everything_shows_by_a_hash_that_was_written_down(archive: Ar
     assert found == Break(seal_key("main", 1), "no seal has the hash that was written down")
 
 
+def test_what_was_put_before_a_long_pause_of_the_schedule_is_sealed_after_it(
+    archive: Archive, blobs: FileBlobStore
+) -> None:
+    archive.append(THIRTEEN, [call(2, hour=1)])
+    seals, pause = Seals(blobs), timedelta(days=10)
+    assert seal_recent(archive, seals, "main", AFTERNOON + pause) is not None
+    assert seal_recent(archive, seals, "main", AFTERNOON + 2 * pause) is None
+    blobs.delete(THIRTEEN.key(2))
+    assert broken(blobs) == Break(THIRTEEN.key(2), "the object is missing; seal 2 names object 2")
+
+
 def test_what_comes_late_is_sealed_at_once(archive: Archive, blobs: FileBlobStore) -> None:
     late = opened(blobs, after_put=seal_late(Seals(blobs), lambda: AFTERNOON + timedelta(days=3)))
     late.append(TWELVE, [call(9)])

@@ -91,7 +91,7 @@ class Export:
                     calls += len(rows)
                 yield Written(calls, hours)
 
-    def parquet(self, out: Path) -> Iterator[Written]:
+    def parquet(self, out: IO[bytes]) -> Iterator[Written]:
         """Write one file, compressed; as `jsonl`. A batch is a file first, and at the end they are put together."""
         calls, made, parts = 0, self._spill / "export.parquet", list[Path]()
         with self._engine() as engine:
@@ -106,6 +106,7 @@ class Export:
                 yield Written(calls, hours)
             gathered = f"SELECT * FROM read_parquet('{_text(self._spill / 'part-*.parquet')}')"
             if not parts:
+                engine.turn_to_nothing()  # the last batch is deleted
                 gathered = f"SELECT {self._columns} FROM calls WHERE false"
             # row groups of so many bytes come only without a promise of order; a single thread keeps it
             engine.ask("SET preserve_insertion_order = false")
@@ -115,7 +116,9 @@ class Export:
             )
         for part in parts:
             part.unlink()
-        shutil.move(made, out)
+        with made.open("rb") as whole:
+            shutil.copyfileobj(whole, out)
+        made.unlink()
 
     def _engine(self) -> Analytics:
         return Analytics(None, spill=self._spill, memory=self._memory, threads=1)

@@ -51,6 +51,9 @@ def main() -> int:
     except WeirError as exc:
         print(f"weir: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("weir: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # `| head` has seen enough; nothing is to be written at the end, either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from weir.cli.archive import instant
+from weir.cli.folder import require_data
 from weir.domain.errors import LedgerUnavailable
 from weir.runtime.settings import Settings, SettingsInvalid
 
@@ -24,6 +26,7 @@ _SHOWN = 1000
 """Rows of a table for people; the other formats give all."""
 
 _DAYS = 30
+_DEFAULT = "default"
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +42,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     query.add_argument("--saved", metavar="NAME", help="a saved query instead")
     query.add_argument("--list", action="store_true", help="show the saved queries and what they tell")
     query.add_argument("--format", choices=("table", "csv", "jsonl"), default="table")
-    _places(query, "on AWS, the part of the archive that is fetched: from this time on (default: 30 days back)", "1GB")
+    query.add_argument("--workspace", help="only of that one; default: all that are here (on AWS: default)")
+    _places(query, "from this time on, by default all (on AWS: 30 days back)", "1GB")
     query.set_defaults(run=_query)
 
     export = commands.add_parser(
@@ -56,28 +60,19 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         export.add_argument(f"--{name}", metavar="NAME")
     for name, field in (("session", "session_id"), ("customer", "customer_identifier"), ("user", "user_id")):
         export.add_argument(f"--{name}", metavar="ID", dest=field)
+    export.add_argument("--workspace", default=_DEFAULT)
     _places(export, "from this time on, by default all (on AWS: 30 days back)", "256MB")
     export.set_defaults(run=_export)
 
 
 def _places(parser: argparse.ArgumentParser, since: str, memory: str) -> None:
-    parser.add_argument("--workspace", default="default")
-    parser.add_argument("--since", type=_instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
-    parser.add_argument("--before", type=_instant, metavar="TIME", help="not included")
+    parser.add_argument("--since", type=instant, metavar="TIME", help=f"{since}; 2026-11-01 or 2026-11-01T12:30, UTC")
+    parser.add_argument("--before", type=instant, metavar="TIME", help="not included")
     parser.add_argument(
         "--memory",
         default=memory,
         help=f"the most that DuckDB takes, beside about 100 MB for the program itself (default: {memory})",
     )
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is not a date or time such as 2026-11-01 or 2026-11-01T12:30"
-        raise argparse.ArgumentTypeError(message) from None
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _query(arguments: argparse.Namespace) -> int:
@@ -94,11 +89,12 @@ def _query(arguments: argparse.Namespace) -> int:
     sql = saved.query(arguments.saved) if arguments.saved is not None else arguments.sql
     sql = sys.stdin.read() if sql == "-" else sql
 
-    from weir.analytics.engine import Analytics, QueryFailed
+    from weir.analytics.engine import Analytics, QueryFailed, Scope
 
     with _archive(arguments) as (archive, spill):
+        scope = Scope(workspace=arguments.workspace, since=arguments.since, before=arguments.before)
         try:
-            with Analytics(archive, spill=spill, memory=arguments.memory) as analytics:
+            with Analytics(archive, spill=spill, memory=arguments.memory, scope=scope) as analytics:
                 _WRITERS[arguments.format](analytics.ask(sql))
         except QueryFailed as exc:
             return _wrong(f"query: {exc}", code=1)
@@ -126,11 +122,11 @@ def _export(arguments: argparse.Namespace) -> int:
             bodies=not arguments.no_bodies,
         )
         try:
-            if arguments.format == "parquet":
-                count = _followed(export.parquet(Path(arguments.out)), len(export.hours))
-            else:
-                with _opened(arguments.out) as out:
-                    count = _followed(export.jsonl(out), len(export.hours))
+            with _opened(arguments.out) as out:
+                steps = export.parquet(out) if arguments.format == "parquet" else export.jsonl(out)
+                count = _followed(steps, len(export.hours))
+        except BrokenPipeError:  # `| head` has seen enough
+            raise
         except (QueryFailed, Broken, LedgerUnavailable, OSError) as exc:
             return _wrong(f"export: {exc}", code=1)
     place = "standard output" if arguments.out == "-" else arguments.out
@@ -172,6 +168,8 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     target = Path(name)
+    if target.is_dir():
+        raise IsADirectoryError(f"{name} is a folder")
     with tempfile.NamedTemporaryFile(dir=target.absolute().parent, prefix=f".{target.name}.", delete=False) as file:
         part = Path(file.name)
         try:
@@ -188,6 +186,7 @@ def _archive(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     settings = Settings.from_environ(os.environ)
     with tempfile.TemporaryDirectory(prefix="weir-") as spill:
         if settings.engine == "sqlite":
+            require_data(settings)
             yield settings.data_dir / "blobs" / "archive", Path(spill)
             return
         if settings.bucket is None:
@@ -195,9 +194,10 @@ def _archive(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
         from weir.analytics.mirror import mirror
         from weir.ledger.s3 import open_s3
 
-        since = arguments.since or datetime.now(UTC) - timedelta(days=_DAYS)
+        arguments.workspace = arguments.workspace or _DEFAULT
+        arguments.since = arguments.since or datetime.now(UTC) - timedelta(days=_DAYS)
         folder = settings.data_dir / "mirror" / settings.bucket
-        mirror(open_s3(settings.bucket), folder, arguments.workspace, since, arguments.before, _watched)
+        mirror(open_s3(settings.bucket), folder, arguments.workspace, arguments.since, arguments.before, _watched)
         yield folder / "archive", Path(spill)
 
 

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weir.cli.folder import require_data
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
+    from weir.ledger.archive import Archive
+    from weir.ledger.seals import Seals
     from weir.services.erase import Whose
     from weir.services.verify import Findings
 
@@ -24,7 +27,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "verify",
         help="check that the archive is as it was written",
         description="Computes every hash of the archive anew and names the first thing that is not as it was written. "
-        "An erasure made by weir is no such thing. Exit code 1 if something was changed.",
+        "An erasure made by weir is no such thing. Exit code 1 if something was changed. A folder is looked at as if "
+        "the archive were kept for ever; --since leaves out what has expired.",
     )
     verify.add_argument("--workspace", help="default: each that has an archive")
     verify.add_argument(
@@ -43,9 +47,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "them. It can be asked for again after it was interrupted, and goes on.",
     )
     whose = erase.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--session", metavar="ID", help="calls of that session")
-    whose.add_argument("--customer", metavar="ID", help="calls with that customer_identifier")
-    whose.add_argument("--user", metavar="ID", help="calls with that user id")
+    whose.add_argument("--session", metavar="ID", type=named, help="calls of that session")
+    whose.add_argument("--customer", metavar="ID", type=named, help="calls with that customer_identifier")
+    whose.add_argument("--user", metavar="ID", type=named, help="calls with that user id")
     erase.add_argument("--workspace", required=True)
     erase.add_argument("--dry-run", action="store_true", help="only say how many calls there are")
     erase.add_argument("--json", action="store_true", help="for machines")
@@ -63,13 +67,23 @@ def run_verify(arguments: argparse.Namespace) -> int:
     if arguments.folder is not None and not arguments.folder.is_dir():
         print(f"weir: {arguments.folder} is no folder", file=sys.stderr)
         return 2
+    if arguments.anchor is not None and arguments.workspace is None:
+        print("weir: --anchor is one of a workspace's seals: say which, with --workspace", file=sys.stderr)
+        return 2
     local = arguments.folder is not None
     settings = Settings() if local else Settings.from_environ(os.environ)
+    if not local:
+        require_data(settings)
     blobs = FileBlobStore(arguments.folder) if local else open_blobs(settings)
     archive, seals = open_archive(blobs), Seals(blobs)
     well = True
     try:
-        names = [arguments.workspace] if arguments.workspace is not None else list(archive.workspaces())
+        names = _workspaces(archive, seals, arguments.workspace)
+        if arguments.anchor is not None:
+            names = [arguments.workspace]
+        elif arguments.workspace is not None and not names:
+            print(f"weir: the workspace {arguments.workspace} has no archive", file=sys.stderr)
+            return 2
         for workspace in names:
             progress = bar(f"verifying {workspace}")
             findings = verify(
@@ -93,6 +107,13 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return 0 if well else 1
 
 
+def _workspaces(archive: "Archive", seals: "Seals", asked: str | None) -> list[str]:
+    """Those that have an archive, or seals that say so; only the one asked for, if it has."""
+    if asked is None:
+        return sorted({*archive.workspaces(), *seals.workspaces()})
+    return [asked] if seals.last(asked) is not None or any(archive.partitions(asked)) else []
+
+
 def run_erase(arguments: argparse.Namespace) -> int:
     from weir.domain.errors import LedgerUnavailable
     from weir.ledger.archive_format import Broken
@@ -106,7 +127,9 @@ def run_erase(arguments: argparse.Namespace) -> int:
     )
     ((whose, value),) = ((name, value) for name, value in given if value is not None)
     subject = Subject(arguments.workspace, whose, value)
-    stores = open_stores(Settings.from_environ(os.environ))
+    settings = Settings.from_environ(os.environ)
+    require_data(settings)
+    stores = open_stores(settings)
     ledger = stores.ledger
     try:
         archive = open_archive(ledger.blobs)
@@ -150,9 +173,20 @@ def to_text(findings: "Findings") -> str:
     return "\n".join(lines)
 
 
+def named(text: str) -> str:
+    """Raises ArgumentTypeError: an empty name is a shell's variable that was not set, and never somebody's."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def instant(text: str) -> datetime:
-    """A date or a date and time, in UTC unless it says otherwise. Raises ValueError."""
-    found = datetime.fromisoformat(text)
+    """A date or a date and time, in UTC unless it says otherwise. Raises ArgumentTypeError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is not a date or time such as 2026-03-01 or 2026-03-01T12"
+        raise argparse.ArgumentTypeError(message) from None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

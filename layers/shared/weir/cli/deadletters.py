@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from weir.cli.folder import require_data
 from weir.domain.errors import LedgerUnavailable
 from weir.runtime.settings import Settings
 
@@ -19,8 +20,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     letters.add_argument(
         "--redrive", action="store_true", help="project them as they are now; what succeeds is removed"
     )
-    letters.add_argument("--limit", type=int, default=_MOST, metavar="N", help=f"default: {_MOST}")
+    letters.add_argument("--limit", type=_count, default=_MOST, metavar="N", help=f"default: {_MOST}")
     letters.set_defaults(run=_deadletters)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _deadletters(arguments: argparse.Namespace) -> int:
@@ -28,6 +35,7 @@ def _deadletters(arguments: argparse.Namespace) -> int:
     from weir.runtime.projection import open_projection
 
     settings = Settings.from_environ(os.environ)
+    require_data(settings)
     stores = open_stores(settings)
     try:
         projection = open_projection(stores.ledger, stores.projections, settings)

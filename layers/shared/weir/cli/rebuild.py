@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from weir.cli.archive import instant
+from weir.cli.folder import require_data
 from weir.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from weir.services.rebuild import Rebuild
 
     settings = Settings.from_environ(os.environ)
+    require_data(settings)
     stores = open_stores(settings)
     archive = open_archive(stores.ledger.blobs)
     bookmark = Bookmark(settings)
@@ -71,32 +73,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Bookmark:
-    """How far the run for this table is, in the data folder."""
+    """Which hours an unfinished run for this table has done: a line each, in the data folder."""
 
     def __init__(self, settings: Settings) -> None:
-        self._path = settings.data_dir / "rebuild.json"
+        self._path = settings.data_dir / "rebuild.jsonl"
         self._table = settings.table if settings.engine == "dynamodb" else "sqlite"
+        self._done = self._read()
 
     def passed(self, partition: "Partition") -> bool:
-        last = self._read().get(partition.workspace)
-        return last is not None and _hour(partition) <= last
+        return self._line(partition) in self._done
 
     def put(self, partition: "Partition") -> None:
-        text = json.dumps({"table": self._table, "last": {**self._read(), partition.workspace: _hour(partition)}})
-        part = self._path.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.write_text(text, encoding="utf-8")
-        part.replace(self._path)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{self._line(partition)}")  # a kill may have left half a line before it
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
+        self._done = frozenset()
 
-    def _read(self) -> dict[str, str]:
+    def _line(self, partition: "Partition") -> str:
+        return json.dumps([self._table, partition.workspace, partition.date, partition.hour])
+
+    def _read(self) -> frozenset[str]:
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            return frozenset(self._path.read_text(encoding="utf-8").splitlines())
         except FileNotFoundError:
-            return {}
-        return dict(found["last"]) if found["table"] == self._table else {}
+            return frozenset()
 
 
 async def _hours(rebuild: "Rebuild", partitions: list["Partition"], bookmark: Bookmark) -> "Rebuilt":
@@ -115,10 +117,6 @@ def _watched(partitions: list["Partition"]) -> Iterable["Partition"]:
 
     console = Console(stderr=True)
     return track(partitions, "Rebuilding", console=console, disable=not console.is_terminal)
-
-
-def _hour(partition: "Partition") -> str:
-    return f"{partition.date}T{partition.hour:02}"
 
 
 def _to_text(done: "Rebuilt", hours: int, skipped: int) -> str:

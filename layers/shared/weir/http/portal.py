@@ -51,9 +51,14 @@ def data(value: Any, status: int = 200) -> Response:
     return _json({"data": value}, status)
 
 
-def page(found: list[Any], total: int, paging: Paging) -> Response:
-    """`found` is the page, out of `total`. Raises RequestInvalid for a page that is too large to be answered."""
-    pagination = {"total": total, "offset": paging.offset, "limit": paging.limit}
+def page(found: list[Any], total: int, paging: Paging, *, complete: bool = True) -> Response:
+    """`found` is the page, out of `total`; not `complete` says that there may be more than were counted.
+
+    Raises RequestInvalid for a page that is too large to be answered.
+    """
+    pagination: dict[str, Any] = {"total": total, "offset": paging.offset, "limit": paging.limit}
+    if not complete:
+        pagination["complete"] = False
     return _json({"data": found, "pagination": pagination}, 200)
 
 

@@ -323,8 +323,11 @@ def archive_folder(workspace: str) -> str:
     return f"{ARCHIVE}{_quoted(workspace)}/"
 
 
+SEALS = "seals/workspace="
+
+
 def seals_folder(workspace: str) -> str:
-    return f"seals/workspace={_quoted(workspace)}/"
+    return f"{SEALS}{_quoted(workspace)}/"
 
 
 def _folder(workspace: str) -> str:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from weir.ledger.archive_format import Broken, Partition, canonical, pack_line, unpack_line
-from weir.ledger.keys import seals_folder
+from weir.ledger.keys import SEALS, seals_folder
 from weir.ledger.ports import BlobStore
 from weir.protocols import jsonbytes
 
@@ -85,6 +85,17 @@ class Seals:
         """Each with its key, in the order of their numbers. Raises Broken where one cannot be read."""
         for key in self._blobs.list(seals_folder(workspace)):
             yield key, self._read(key)
+
+    def workspaces(self) -> Iterator[str]:
+        """Those that have seals, also if nothing is left of what was sealed. Raises Broken."""
+        after: str | None = None
+        while (key := next(self._blobs.list(SEALS, after), None)) is not None:
+            folder = key[: key.index("/", len(SEALS)) + 1]
+            workspace = self._read(key).workspace
+            if seals_folder(workspace) != folder:
+                raise Broken(f"{key} is a seal of another workspace")
+            yield workspace
+            after = f"{folder}~"
 
     def _read(self, key: str) -> Seal:
         try:

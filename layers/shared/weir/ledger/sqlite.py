@@ -97,7 +97,7 @@ class _Work(NamedTuple):
 
 class SQLiteRecordStore:
     def __init__(self, path: Path, *, indexes: frozenset[Index] = INDEXES) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Raises LedgerUnavailable if the file cannot be opened, or is something else."""
         self._path = path
         self._indexes = indexes
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -105,9 +105,15 @@ class SQLiteRecordStore:
         self._open: list[sqlite3.Connection] = []
         self._guard = threading.Lock()
         self._closed = False
-        writer = self._connect()
-        migrate(writer)
-        _sync_folder(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            writer = self._connect()
+            migrate(writer)
+            _sync_folder(path.parent)
+        except (OSError, sqlite3.Error) as exc:
+            for connection in self._open:
+                connection.close()
+            raise LedgerUnavailable(f"The ledger {path} cannot be opened: {exc}.") from exc
         self._writer = threading.Thread(target=self._write, args=(writer,), name="ledger-writer", daemon=True)
         self._writer.start()
 
@@ -267,10 +273,10 @@ class SQLiteRecordStore:
     def _connect(self) -> sqlite3.Connection:
         # One thread uses a connection at a time; only close() touches them all, after the writer has ended.
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
         with self._guard:
             self._open.append(connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
         return connection
 
     def _write(self, connection: sqlite3.Connection) -> None:

@@ -106,14 +106,15 @@ class SessionPages:
     async def _listed(self, request: Request, principal: Principal, application_id: int | None) -> Response:
         asked: Paging = paging(request, most=_LARGEST_LIST)
         directory = await self._configure.directory(principal.workspace)
-        found, total = await self._sessions.recent(
+        found = await self._sessions.recent(
             principal.workspace,
             principal.environment,
             _ref_name(directory, application_id),
             asked.offset,
             asked.limit,
         )
-        return page([_view(session, directory, principal) for session in found], total, asked)
+        views = [_view(session, directory, principal) for session in found.sessions]
+        return page(views, found.total, asked, complete=found.complete)
 
     async def _session(self, request: Request) -> tuple[Principal, Directory, Session]:
         principal = self._desk.reader(request)

@@ -131,7 +131,10 @@ class Completeness:
     def _checked(self, workspace: str, hour: str, found: Sequence[Record]) -> HourCheck:
         partition = Partition.at(workspace, start_of(hour))
         held = self._archive.holds(partition, [record.id for record in found])
-        archived = frozenset(record.id for record in found if held.get(record.id, -1) >= record.revision)
+        erased = self._archive.erased(partition)  # one that is in the table all the same is to be seen: it was put back
+        archived = frozenset(
+            record.id for record in found if held.get(record.id, -1) >= record.revision and record.id not in erased
+        )
         missing = tuple(sorted(record.id for record in found if record.id not in archived))
         objects = self._archive.objects(partition)
         rolled_up = not objects or self._projections.taken(workspace, hour) >= objects[-1]

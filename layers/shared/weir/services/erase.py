@@ -11,13 +11,13 @@ from typing import Literal
 from weir.domain.record import Record
 from weir.domain.rollup import Dimensions, dimensions
 from weir.ledger.archive import Archive
-from weir.ledger.archive_format import Call, Partition, from_line
+from weir.ledger.archive_format import Call, Erased, Partition, from_line, without_identity
 from weir.ledger.keys import spill_folder
 from weir.ledger.ledger import Ledger
 from weir.ledger.projections import Projections
 from weir.protocols import jsonbytes
 from weir.services.erased_sums import customer_sums, of_nobody, session_without
-from weir.services.project import hour_text
+from weir.services.project import Projector, hour_text
 
 _PAGE = 1_000
 
@@ -85,19 +85,23 @@ def erase(
     hours = find(ledger, archive, subject, progress=progress, touched=touched)
     for number, (hour, ids) in enumerate(hours.items()):
         progress("naming them in the archive", number, len(hours))
+        lacking = ids - archive.holds(hour, sorted(ids)).keys()
+        counted = archive.append(hour, _left(ledger, hour, lacking)).new
         archive.name_erased(hour, ids)
+        if counted:
+            Projector(archive, projections).catch_up(hour)
     restated = 0
     for number, session in enumerate(sorted(touched.sessions)):  # while the archive still says whose calls they were
         progress("summing up sessions anew", number, len(touched.sessions))
         left = session_without(archive, subject.workspace, session)
         restated += projections.restate_session(subject.workspace, session, left)
+    sums = 0
+    if subject.whose == "customer_identifier":
+        sums = projections.forget_customer(subject.workspace, subject.value)
     for number, (hour, named) in enumerate(touched.customers.items()):
         progress("summing up customers anew", number, len(touched.customers))
         rows = named | {of_nobody(each) for each in named}
         projections.restate_rollups(subject.workspace, hour_text(hour), rows, customer_sums(archive, hour, rows))
-    sums = 0
-    if subject.whose == "customer_identifier":
-        sums = projections.forget_customer(subject.workspace, subject.value)
     calls = [id for ids in hours.values() for id in sorted(ids)]
     records = blobs = spilled = 0
     for number, id in enumerate(calls):
@@ -139,6 +143,17 @@ def find(
         if touched is not None:
             touched.add(record)
     return dict(sorted(hours.items()))
+
+
+def _left(ledger: Ledger, hour: Partition, ids: set[str]) -> Iterator[Erased]:
+    """What is to be left of calls that the archive does not have yet: without their numbers they would be missed."""
+    for id in sorted(ids):
+        entry = ledger.records.get(hour.workspace, id)
+        found = None if entry is None else entry.record
+        if found is None and ledger.spill is not None and (waiting := ledger.spill.get(hour.workspace, id)) is not None:
+            found = waiting[0]
+        if found is not None and found.id == id:
+            yield Erased(without_identity(found))
 
 
 def _kept(ledger: Ledger, archive: Archive, subject: Subject, progress: Progress) -> Iterator[Record]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.record import Record
+from weir.domain.rollup import dimensions
 from weir.ledger.archive import Archive
 from weir.ledger.archive_format import Broken, Call, Chain, Erased, MemberKey, Partition, without_identity
 from weir.ledger.changes import Change, Unreadable
 from weir.ledger.projections import Projections
+from weir.services.erased_sums import customer_sums, of_nobody, session_without
 
 logger = logging.getLogger("weir.project")
 
@@ -61,33 +63,50 @@ class Projector:
         workspace, hour = partition.workspace, hour_text(partition)
         number = self._projections.taken(workspace, hour) + 1
         while (head := self._archive.head(partition, number)) is not None:
+            erased = self._archive.erased(partition)
             latest: dict[str, Record] = {}
-            for record in self._members(head.chain, known):
+            for record in self._members(head.chain, known, erased):
                 if record.id not in latest or latest[record.id].revision < record.revision:
                     latest[record.id] = record
             held = self._archive.holds(partition, list(latest), before=number)
             calls = [record for id, record in latest.items() if id not in held]
-            changed = [(self._before(partition, number, id), latest[id]) for id in latest if id in held]
+            changed = [(self._before(partition, number, id, erased), latest[id]) for id in latest if id in held]
             newer = [(old, new) for old, new in changed if old.revision < new.revision]  # else it came out of order
             self._projections.take_in(workspace, hour, number, calls, newer)
+            # An erasure that came after the look summed up what was there, and that was not yet this.
+            late = self._archive.erased(partition) - erased
+            self._sum_up_without(partition, [record for id, record in latest.items() if id in late])
             number += 1
 
-    def _before(self, partition: Partition, number: int, id: str) -> Record:
+    def _sum_up_without(self, partition: Partition, erased: Sequence[Record]) -> None:
+        workspace = partition.workspace
+        for session in sorted({record.session_id for record in erased if record.session_id is not None}):
+            left = session_without(self._archive, workspace, session)
+            self._projections.restate_session(workspace, session, left)
+        named = {dimensions(record, "customers") for record in erased if record.customer_identifier is not None}
+        if named:
+            rows = named | {of_nobody(each) for each in named}
+            sums = customer_sums(self._archive, partition, rows)
+            self._projections.restate_rollups(workspace, hour_text(partition), rows, sums)
+
+    def _before(self, partition: Partition, number: int, id: str, erased: frozenset[str]) -> Record:
         found = self._archive.latest_before(partition, number, id)
         if found is None:
             raise Broken(f"{id} is gone from below {partition.key(number)}")
-        return _counted(found)
+        return without_identity(_counted(found)) if id in erased else _counted(found)
 
-    def _members(self, chain: Chain, known: Mapping[MemberKey, Record]) -> list[Record]:
+    def _members(self, chain: Chain, known: Mapping[MemberKey, Record], erased: frozenset[str]) -> Iterator[Record]:
+        """`erased` may not be blanked yet: nobody is to be named again."""
         keys = [(leaf.id, leaf.revision) for leaf in chain.leaves]
-        if all(key in known for key in keys) and self._archive.erased(chain.partition).isdisjoint(id for id, _ in keys):
-            return [known[key] for key in keys]
+        if all(key in known for key in keys) and erased.isdisjoint(id for id, _ in keys):
+            yield from (known[key] for key in keys)
+            return
         found = self._archive.read(chain.partition, chain.n)
         if found is None:
             raise Broken(f"{chain.partition.key(chain.n)} is gone")
-        erased = self._archive.erased(chain.partition)  # and perhaps not blanked yet: nobody is to be named again
-        counted = [_counted(member) for member in found.members()]
-        return [without_identity(record) if record.id in erased else record for record in counted]
+        for member in found.members():
+            record = _counted(member)
+            yield without_identity(record) if record.id in erased else record
 
     def _partitions(
         self, changes: Iterable[Change], outcome: Outcome

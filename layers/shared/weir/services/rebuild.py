@@ -34,7 +34,8 @@ class Rebuilt:
 class Rebuild:
     """`catch_up` lets the rollups take in what the archive has of an hour.
 
-    Every record is put once, so an hour that was cut off is simply done again.
+    Every record is put once, so an hour that was cut off is simply done again. What is erased meanwhile, or was after
+    an hour had been cut off, is taken out of the table again.
     """
 
     def __init__(self, archive: Archive, ledger: Ledger, catch_up: Callable[[Partition], None]) -> None:
@@ -47,12 +48,21 @@ class Rebuild:
         done = Rebuilt()
         newest = await asyncio.to_thread(self._newest, partition)
         erased = await asyncio.to_thread(self._archive.erased, partition)
-        done.erased = len(erased)
         members = self._first(partition, erased)
         while batch := await asyncio.to_thread(_some, members):
             done += await self._keep([(newest.get(record.id, record), payload) for record, payload in batch])
+        done.erased = await asyncio.to_thread(self._erase, partition)
         await asyncio.to_thread(self._catch_up, partition)
         return done
+
+    def _erase(self, partition: Partition) -> int:
+        """How many ids are erased. An erasure that names its ids after this look finds the records in the table."""
+        erased = self._archive.erased(partition)
+        for id in erased:
+            entry = self._ledger.records.get(partition.workspace, id)
+            if entry is not None and entry.record.id == id:
+                self._ledger.erase(partition.workspace, id)
+        return len(erased)
 
     async def _keep(self, batch: list[tuple[Record, Payload | None]]) -> Rebuilt:
         work = [self._put(record, payload) for record, payload in batch if payload is not None]

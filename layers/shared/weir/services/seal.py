@@ -1,4 +1,4 @@
-"""Sealing what the archive's hours end with: those of the last days on a schedule, older ones when they get longer."""
+"""Sealing what the archive's hours end with: the last ones on a schedule, older ones when they get longer."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -11,8 +11,13 @@ RECENT = timedelta(days=2)
 
 
 def seal_recent(archive: Archive, seals: Seals, workspace: str, at: datetime) -> Seal | None:
-    """None when nothing has changed since the last seal. Raises LedgerUnavailable or Broken."""
-    return seals.put(workspace, _tails(archive, archive.partitions(workspace, since=at - RECENT)), at)
+    """The hours from some time before the last seal on: there may have been no schedule since.
+
+    None when nothing has changed since the last seal. Raises LedgerUnavailable or Broken.
+    """
+    last = seals.last(workspace)
+    since = None if last is None else min(at, last.at) - RECENT
+    return seals.put(workspace, _tails(archive, archive.partitions(workspace, since=since)), at)
 
 
 def seal_late(seals: Seals, now: Callable[[], datetime]) -> Callable[[Partition, int, str], None]:

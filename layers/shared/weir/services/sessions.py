@@ -35,6 +35,15 @@ class Session:
     review: Mapping[str, Any] = NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A page of sessions, of `total` among the newest records; `complete` is False when there are older records."""
+
+    sessions: tuple[Session, ...]
+    total: int
+    complete: bool
+
+
 class Sessions:
     """Every method may raise LedgerUnavailable, and RequestInvalid where the ledger has no index of sessions."""
 
@@ -44,8 +53,8 @@ class Sessions:
 
     async def recent(
         self, workspace: str, environment: Environment, application: str | None, offset: int, limit: int
-    ) -> tuple[tuple[Session, ...], int]:
-        """Those with the latest records first, and how many there are among the newest records."""
+    ) -> Recent:
+        """Those with the latest records first."""
         window = Window(workspace=workspace, environment=environment, application=application)
         latest: Latest = await self._reading.latest(window, RECENT)
         ids = list(dict.fromkeys(record.session_id for record in latest.records if record.session_id is not None))
@@ -56,7 +65,7 @@ class Sessions:
                 return await self._session(workspace, environment, id, application, _LISTED_LIMIT)
 
         found = await asyncio.gather(*(read(id) for id in ids[offset : offset + limit]))
-        return tuple(found), len(ids)
+        return Recent(tuple(found), len(ids), latest.complete)
 
     async def read(self, workspace: str, environment: Environment, id: str, application: str | None) -> Session:
         """Raises NotFound."""

@@ -172,10 +172,10 @@ def _verify_members(
         after, replacement = erasures.get((leaf.id, leaf.revision), (0, ""))
         named = after > read.chain.n
         count.members += 1
-        if found == leaf.sha256:
-            count.unfinished += named
-        elif named and found == replacement:
+        if named and found == replacement:
             count.erased += 1
+        elif found == leaf.sha256:
+            count.unfinished += named
         elif named:
             raise _Found(Break(key, "is not what the erasure left of it", number, leaf.id))
         else:
