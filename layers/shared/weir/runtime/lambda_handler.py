@@ -99,9 +99,8 @@ class Handler:
         runtime = bootstrap(os.environ)
         app = create_app(self._title, runtime.keyring)
         self._mount(app, runtime)
-        if _IN_LAMBDA:
-            gc.freeze()  # what is there now stays, and need not be looked at again
-            gc.enable()
+        gc.freeze()  # what is there now stays, and need not be looked at again
+        gc.enable()
         return app
 
     def adapter(self) -> Callable[[Any, Any], Any]:
