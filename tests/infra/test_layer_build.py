@@ -80,7 +80,10 @@ def built(folder: Path, *, uname: str = "Linux aarch64", compiler: bool = True, 
 
 MADE = {"a layer", "its bin", "its pyenv", "log", "made here"}
 COMPILES = "compiler -m compileall -q -j 0 --invalidation-mode unchecked-hash -s ~/made here -p /opt ~/made here/python"
-pytestmark = pytest.mark.skipif(shutil.which(f"python{TARGET}", path="/usr/bin:/bin") is not None, reason="has one")
+pytestmark = pytest.mark.skipif(
+    shutil.which(f"python{TARGET}", path="/usr/bin:/bin") is not None,
+    reason=f"this is about a machine without a Python {TARGET} on its PATH, and here it cannot be hidden",
+)
 
 
 def test_on_lambdas_own_kind_of_machine_the_layer_itself_is_imported(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def _executing(compiled: Mapping[str, bytes]) -> Any:
     """Stands before the builtin in the one module that is given texts of methods."""
 
     def execute(text: str, variables: dict[str, Any], names: dict[str, Any]) -> None:
+        # What the builtin would be given is a text of dataclasses' own making; the code is that of the same text.
         code = compiled.get(text)
         exec(text if code is None else marshal.loads(code), variables, names)  # noqa: S102, S302
 
