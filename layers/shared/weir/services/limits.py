@@ -53,6 +53,9 @@ LONGEST_WAIT_S = 10.0
 RECORDED_A_MINUTE = 60
 """Refusals by one counter that a process puts on record; the others are counted."""
 
+MOST_NEEDED = 10**18
+"""What a call is taken to need at most, whatever it says: engines cannot add up numbers of any size."""
+
 _REMEMBERED = 10_000
 
 
@@ -308,7 +311,7 @@ def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetim
         if "spend" in kinds:
             cost = estimated_cost(ask.model, tokens.prompt, tokens.completion, at)
             needs["spend"] = 0 if cost is None else units("spend_per_day", cost)
-    return [needs[kind] for kind in kinds]
+    return [min(needs[kind], MOST_NEEDED) for kind in kinds]
 
 
 def _counted(workspace: str, limit: Limit, subject: Subject, minute: datetime) -> Counted:
