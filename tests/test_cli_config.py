@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from weir import cli
 from weir.cli.config_file import ConfigFileInvalid, from_toml, to_toml
 from weir.domain.configuration import WORKSPACE_LEVEL, Level, Values
-from weir.http.chat_request import validated
 from weir.http.maitai_config import ConfigBody, to_changes
 from weir.http.scrub import ERASED, find_secrets, scrubbed
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import open_configure
 from weir.runtime.settings import Settings
@@ -222,16 +222,16 @@ def test_a_key_in_a_file_is_refused_and_never_shown(run: Run) -> None:
     [
         ("[workspace]\nmodel = \n", "f.toml: Invalid value (at line 2, column 9)"),
         ("n = 1\n", "f.toml:1: n: is nothing that a configuration has; "),
-        ("\n\n[workspace]\n\n# c\nn = 0\n", "f.toml:6: workspace.n: 'n': "),
-        ('[workspace]\nstop = [\n  "a",\n\n  1,\n]\nn = 1\n', "f.toml:2: workspace.stop: 'stop[1]': "),
-        ('[workspace]\nsystem_prompt = """\nn = 0\n"""\nn = 0', "f.toml:5: workspace.n: 'n': "),
+        ("\n\n[workspace]\n\n# c\nn = 0\n", "f.toml:6: workspace.n: 'n' must be at least 1."),
+        ('[workspace]\nstop = [\n  "a",\n\n  1,\n]\nn = 1\n', "f.toml:2: workspace.stop: 'stop[1]' must be a text."),
+        ('[workspace]\nsystem_prompt = """\nn = 0\n"""\nn = 0', "f.toml:5: workspace.n: 'n' must be at least 1."),
         (
             "[applications.a]\n[applications.a.intents.b]\n\ntemprature = 1",
             "f.toml:4: applications.a.intents.b.temprature",
         ),
-        ("applications.a.n = 0\napplications.b.n = 1", "f.toml:1: applications.a.n: 'n': "),
+        ("applications.a.n = 0\napplications.b.n = 1", "f.toml:1: applications.a.n: 'n' must be at least 1."),
         ("[applications]\n[applications.a]\nintents = 3", "f.toml:3: applications.a.intents: must be a table"),
-        ('[applications."a.b"]\nn = "x"', "f.toml:2: applications.\"a.b\".n: 'n': "),
+        ('[applications."a.b"]\nn = "x"', "f.toml:2: applications.\"a.b\".n: 'n' must be a whole number."),
         ("[intent_groups]\n\n'' = {}", 'f.toml:3: intent_groups."": a name has 1 to 256 characters'),
         ("[intent_groups.a]\nn = 1\n[applications]\na = 1", "f.toml:4: applications.a: must be a table"),
         ("intent_groups = 1", "f.toml:1: intent_groups: must be a table"),

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from weir.domain.configuration import Level
 from weir.http.app import route
 from weir.http.auth import Principal, Scope
-from weir.http.chat_request import validated
 from weir.http.config_views import application_view, intent_view
 from weir.http.intake import take
 from weir.http.maitai_config import ApplicationBody, ConfigBody, IntentBody, to_changes
 from weir.http.portal import all_of, data, path_id
+from weir.http.validation import validated
 from weir.portal import api_keys, credentials, elsewhere, reports
 from weir.portal.analytics import AnalyticsPages
 from weir.portal.configuration import ConfigurationPages

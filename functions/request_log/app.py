@@ -16,7 +16,6 @@ from weir.domain.errors import LedgerUnavailable, RequestInvalid, WeirError
 from weir.domain.totals import Totals
 from weir.http.app import Schema, parse_json, read_body, route
 from weir.http.auth import Principal
-from weir.http.chat_request import validated
 from weir.http.intake import Intake, clean, header_id
 from weir.http.proxy_params import WITHHELD
 from weir.http.request_log_bulk import (
@@ -36,6 +35,7 @@ from weir.http.request_log_view import for_old_client, log_row, log_view
 from weir.http.request_logs import LogBody, LogFields
 from weir.http.span_intake import error_reply as otlp_error
 from weir.http.span_intake import export_reply, take_spans
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.services.log import Logs, ToKeep

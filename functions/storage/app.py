@@ -14,7 +14,6 @@ from weir.domain.errors import RequestInvalid
 from weir.http import maitai_evaluate, maitai_store
 from weir.http.app import Schema, route
 from weir.http.camel_case import snake_cased
-from weir.http.chat_request import validated
 from weir.http.config_views import client_views, company_id
 from weir.http.errors import Dialect
 from weir.http.intake import Intake, header_id, take
@@ -22,6 +21,7 @@ from weir.http.maitai_evaluate import EvaluateBody, evaluate_response
 from weir.http.maitai_log import NativeLogBody
 from weir.http.maitai_metrics import client_error
 from weir.http.maitai_store import StoreBody, TimingMetrics, renamed
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import Runtime
 from weir.services.configure import Configure

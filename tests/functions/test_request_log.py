@@ -348,8 +348,8 @@ def test_a_wrong_type_is_named_and_nothing_is_kept(caller: Caller, runtime: Runt
         (
             {"model": "m", "usage": {"prompt_tokens": "1"}},
             {
-                "usage.prompt_tokens": ["'usage.prompt_tokens': Input should be a valid integer."],
-                "error": "'usage.prompt_tokens': Input should be a valid integer.",
+                "usage.prompt_tokens": ["'usage.prompt_tokens' must be a whole number."],
+                "error": "'usage.prompt_tokens' must be a whole number.",
             },
         ),
         (

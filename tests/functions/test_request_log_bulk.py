@@ -35,7 +35,7 @@ def test_a_bulk_with_bad_rows_keeps_the_others_and_names_the_bad(caller: Caller,
             "error_count": 3,
             "errors": [
                 {"index": 7, "error": "'model' is required."},
-                {"index": 250, "error": "'cost': Input should be a valid number."},
+                {"index": 250, "error": "'cost' must be a number."},
                 {"index": 499, "error": "The request body must be a JSON object."},
             ],
         },
@@ -62,7 +62,7 @@ def test_a_bulk_of_nothing_but_bad_rows_is_refused(caller: Caller, runtime: Runt
             "error_count": 2,
             "errors": [
                 {"index": 0, "error": "'model' is required."},
-                {"index": 1, "error": "'model': Input should be a valid string."},
+                {"index": 1, "error": "'model' must be a text."},
             ],
         },
     )

@@ -8,7 +8,8 @@ from weir.domain.chat import ChatCall, Message, Reasoning, ResponseFormat, Tool,
 from weir.domain.completion import Text
 from weir.domain.errors import RequestInvalid
 from weir.http.app import parse_json
-from weir.http.chat_request import ChatCompletionBody, SerializedBody, to_call, validated
+from weir.http.chat_request import ChatCompletionBody, SerializedBody, to_call
+from weir.http.validation import validated
 
 Json = dict[str, Any]
 
@@ -239,7 +240,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_name(param: str, value: Any) ->
         ({"reasoning": {"effort": 7}}, ("reasoning.effort", None)),
         ({"reasoning": {"summary": 7}}, ("reasoning.summary", None)),
         ({"session_id": "x" * 257}, ("session_id", None)),
-        ({"model": "x" * 257}, ("model", "invalid_type")),
+        ({"model": "x" * 257}, ("model", "string_above_max_length")),
         ({"metadata": {"a": "x" * 4097}}, ("metadata.a", None)),
         ({"metadata": {"a": ["x" * 4097]}}, ("metadata.a", None)),
         ({"metadata": {"a" * 257: 1}}, (f"metadata.{'a' * 80}", None)),

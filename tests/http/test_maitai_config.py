@@ -8,10 +8,11 @@ import pytest
 
 from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, ToolChoice
 from weir.domain.errors import RequestInvalid
-from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, to_call, validated
+from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, to_call
 from weir.http.maitai_config import ConfigBody, tagged, to_changes, with_defaults
 from weir.http.routing import ROUTING_PARAMETERS
 from weir.http.scrub import ERASED
+from weir.http.validation import validated
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 SCHEMA = {"type": "object", "properties": {}}

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from weir.domain.errors import RequestInvalid
-from weir.http.chat_request import KEYWORDS_PARAMETERS, unnamed, validated
+from weir.http.chat_request import KEYWORDS_PARAMETERS, unnamed
 from weir.http.chat_request import ChatCompletionBody as Body
 from weir.http.proxy_params import ProxyParams, effective, to_params, with_header, without_words
+from weir.http.validation import validated
 
 HEADER, OLD_HEADER = b"x-data-respan-params", b"x-data-keywordsai-params"
 CALL = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

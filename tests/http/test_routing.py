@@ -7,9 +7,10 @@ import pytest
 
 from weir.domain.errors import RequestInvalid
 from weir.domain.routing import Deadlines, Retries, Routing, Share
-from weir.http.chat_request import KEYWORDS_PARAMETERS, CallTags, validated
+from weir.http.chat_request import KEYWORDS_PARAMETERS, CallTags
 from weir.http.maitai_config import ConfigBody, to_changes
 from weir.http.routing import ROUTING_PARAMETERS, configured_routing, to_routing
+from weir.http.validation import validated
 
 
 @pytest.mark.parametrize(

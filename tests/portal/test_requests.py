@@ -281,7 +281,7 @@ def test_a_correction_stands_beside_the_answer_that_was_given(world: World, body
     [
         ({}, "'message_content' is required, or 'tool_calls', or 'choices'.", "message_content"),
         ([], "The request body must be a JSON object.", None),
-        ({"message_content": 1}, "'message_content': Input should be a valid string.", "message_content"),
+        ({"message_content": 1}, "'message_content' must be a text.", "message_content"),
         ({"choices": [{}]}, "'choices[0].message' is required.", "choices[0].message"),
     ],
 )

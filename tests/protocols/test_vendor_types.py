@@ -20,7 +20,8 @@ from openai.types.responses.response_create_params import ResponseCreateParams
 from pydantic import TypeAdapter
 
 from weir.domain.errors import RequestInvalid
-from weir.http.chat_request import ChatParams, to_call, validated
+from weir.http.chat_request import ChatParams, to_call
+from weir.http.validation import validated
 from weir.providers.registry import Registry
 
 REGISTRY = Registry.from_environ(

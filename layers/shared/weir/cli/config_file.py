@@ -12,10 +12,11 @@ from typing import Any
 
 from weir.domain.configuration import WORKSPACE_LEVEL, Level, Values
 from weir.domain.errors import RequestInvalid, WeirError
-from weir.http.chat_request import NAME_LIMIT, validated
+from weir.http.chat_request import NAME_LIMIT
 from weir.http.config_views import tree_view
 from weir.http.maitai_config import ConfigBody, to_changes
 from weir.http.scrub import ERASED, find_secrets, holds_any, scrubbed
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 
 Path = tuple[str, ...]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from weir.domain.caching import DEFAULT_TTL_S, LONGEST_TTL_S, CacheTerms
 from weir.domain.completion import NOTHING
-from weir.http.chat_request import validated
 from weir.http.maitai_config import CacheOptionsBody
+from weir.http.validation import validated
 
 
 class CacheBody(BaseModel):

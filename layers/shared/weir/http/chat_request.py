@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from weir.domain.annotation import METADATA_KEYS_LIMIT
 from weir.domain.chat import ChatCall, Reasoning, ResponseFormat, Tool, ToolChoice, UnknownTool
@@ -20,7 +20,6 @@ Name = Annotated[str, Field(max_length=NAME_LIMIT)]
 _NOT_EXTRA = frozenset({"model", "messages", "stream", "stream_options"})
 """What decides where a call goes and how its answer is read; `extra_body` is for the provider's own parameters."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
 _Value = TypeVar("_Value")
 
 IdValue = Annotated[str | int, Field(union_mode="left_to_right")]
@@ -202,34 +201,6 @@ class SerializedBody(CallTags):
     """The body of Maitai's `/chat/completions/serialized`: the envelope, with OpenAI's parameters in `params`."""
 
     params: ChatParams
-
-
-def validated(model: type[_Model], body: Any, *, where: str = "") -> _Model:
-    """The body as `model`. Raises RequestInvalid that names the first wrong field, e.g. `messages[0].content`."""
-    if not isinstance(body, dict):
-        raise RequestInvalid("The request body must be a JSON object.", param=where or None)
-    try:
-        return model.model_validate(body)
-    except ValidationError as exc:
-        raise _first_problem(exc) from None
-
-
-def _first_problem(exc: ValidationError) -> RequestInvalid:
-    # A wrong member of a union gives one error per member: the deepest says most.
-    problem = max(
-        exc.errors(include_url=False, include_input=False), key=lambda e: (e["type"] != "missing", len(e["loc"]))
-    )
-    param = ""
-    for step in problem["loc"]:
-        if isinstance(step, int):
-            param += f"[{step}]"
-        elif step.isidentifier() and step not in ("str", "int", "float", "bool"):
-            param += f".{step}" if param else step
-    if problem["type"] == "missing":
-        return RequestInvalid(f"'{param}' is required.", param=param, code="missing_required_parameter")
-    if problem["type"] == "too_short" and param == "messages":
-        return RequestInvalid("'messages' must hold at least one message.", param=param, code="empty_array")
-    return RequestInvalid(f"'{param}': {problem['msg']}.", param=param, code="invalid_type")
 
 
 def check_metadata(metadata: Mapping[str, Any] | None, name: str = "metadata") -> None:

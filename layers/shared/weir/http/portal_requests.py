@@ -10,9 +10,9 @@ from weir.domain.configuration import Application, Intent
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.domain.ids import milliseconds
 from weir.domain.record import Payload, Record
-from weir.http.chat_request import validated
 from weir.http.portal import present
 from weir.http.request_log_view import log_view
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 
 Place = tuple[Application | None, Intent | None]

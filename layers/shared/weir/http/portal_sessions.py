@@ -10,11 +10,12 @@ from weir.domain.errors import RequestInvalid
 from weir.domain.ids import milliseconds
 from weir.domain.record import Record
 from weir.domain.totals import total
-from weir.http.chat_request import NAME_LIMIT, validated
+from weir.http.chat_request import NAME_LIMIT
 from weir.http.config_views import company_id
 from weir.http.portal import present
 from weir.http.portal_figures import figures
 from weir.http.portal_requests import Place
+from weir.http.validation import validated
 
 _FEEDBACK = ("PENDING", "CORRECT", "INCORRECT")
 """Maitai's numbers of them are their places here (maitai-python 1.2.34, maitai_models/session.py)."""

@@ -15,8 +15,9 @@ from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
 from weir.domain.record import Labels
 from weir.http.app import parse_json
-from weir.http.chat_request import KEYWORDS_PARAMETERS, is_openais_prompt, validated
+from weir.http.chat_request import KEYWORDS_PARAMETERS, is_openais_prompt
 from weir.http.routing import ROUTING_PARAMETERS
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 
 _HEADERS: Mapping[bytes, str] = {

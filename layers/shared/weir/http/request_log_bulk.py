@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 from weir.domain.annotation import UNCHANGED, Annotation
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid, WeirError
-from weir.http.chat_request import IdValue, check_metadata, validated
+from weir.http.chat_request import IdValue, check_metadata
 from weir.http.errors import one_line
 from weir.http.request_logs import Note, check_length
+from weir.http.validation import validated
 
 BULK_LIMIT = 500
 BATCH_LIMIT = 5_000

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from weir.domain.completion import NOTHING
 from weir.domain.errors import RequestInvalid
 from weir.domain.routing import NO_RETRIES, Deadlines, Retries, Routing, Share, Strategy
-from weir.http.chat_request import NAME_LIMIT, Whole, validated
+from weir.http.chat_request import NAME_LIMIT, Whole
+from weir.http.validation import validated
 
 FALLBACKS_LIMIT = 10
 RETRIES_LIMIT = 10

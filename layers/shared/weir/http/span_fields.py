@@ -10,7 +10,7 @@ from weir.domain.completion import NOTHING
 from weir.domain.ids import is_uuid7
 from weir.domain.record import Environment, Record
 from weir.http.chat_reply import ANSWER_PREFIX
-from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT, validated
+from weir.http.chat_request import METADATA_VALUE_LIMIT, NAME_LIMIT
 from weir.http.request_logs import LogFields, to_record
 from weir.http.span_conventions import (
     ANSWER_ID,
@@ -39,6 +39,7 @@ from weir.http.span_conventions import (
     Names,
 )
 from weir.http.span_messages import Attributes, of_event, parsed, said
+from weir.http.validation import validated
 
 Document = Mapping[str, Any]
 """A span as protocols/otlp.py gives it."""

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from weir.http.api_keys import ApiKeyBody, RotationBody, checked_name, expiry, key_view
 from weir.http.app import read_body, route
 from weir.http.auth import Principal
-from weir.http.chat_request import validated
 from weir.http.intake import clean
+from weir.http.validation import validated
 from weir.ledger.limit_rules import LimitRules
 from weir.portal.endpoints import managed
 from weir.protocols import jsonbytes

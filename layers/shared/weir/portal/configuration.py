@@ -5,10 +5,10 @@ from starlette.responses import Response
 
 from weir.domain.completion import NOTHING
 from weir.domain.configuration import WORKSPACE_LEVEL, effective, levels_of
-from weir.http.chat_request import validated
 from weir.http.config_views import tree_view, version_view
 from weir.http.maitai_config import ConfigBody, to_changes
 from weir.http.portal import data, only, optional_number, paging, path_id
+from weir.http.validation import validated
 from weir.portal.endpoints import Desk, Operation, editor
 from weir.services.configure import Configure
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from weir.http.app import route
 from weir.http.auth import Principal
-from weir.http.chat_request import validated
 from weir.http.credential_references import CredentialBody, checked_provider, reference_view
 from weir.http.intake import take
+from weir.http.validation import validated
 from weir.portal.endpoints import managed
 from weir.protocols import jsonbytes
 from weir.runtime.bootstrap import WORKSPACE, Runtime, open_credentials

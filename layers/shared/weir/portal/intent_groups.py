@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from weir.domain.configuration import Level
-from weir.http.chat_request import validated
 from weir.http.config_views import group_view, intent_view
 from weir.http.maitai_config import ConfigBody, IntentGroupBody, to_changes
 from weir.http.portal import all_of, data, flag, only, path_id
+from weir.http.validation import validated
 from weir.portal.endpoints import Desk, Operation, editor
 from weir.services.configure import Configure
 

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from weir.domain.errors import RequestInvalid
 from weir.domain.limit import EACH, Limit, Subject, minute_of, window_of
-from weir.http.chat_request import validated
 from weir.http.limits import (
     LimitBody,
     LimitChangeBody,
@@ -19,6 +18,7 @@ from weir.http.limits import (
     use_view,
 )
 from weir.http.portal import all_of, data, only, path_id
+from weir.http.validation import validated
 from weir.portal.endpoints import Desk, Operation, managed
 from weir.runtime.bootstrap import Runtime
 

@@ -11,13 +11,14 @@ from weir.domain.embedding import EmbeddingCall
 from weir.domain.errors import LedgerUnavailable, RequestInvalid
 from weir.domain.routing import Routing
 from weir.http.auth import Principal
-from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call, validated
+from weir.http.chat_request import CallTags, ChatCompletionBody, ChatParams, SerializedBody, to_call
 from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
 from weir.http.routing import DEADLINE_PARAMETERS, ROUTING_PARAMETERS, configured_routing, to_routing
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
+from weir.http.validation import validated
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
 from weir.services.defaults import Defaults

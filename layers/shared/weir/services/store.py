@@ -9,10 +9,10 @@ from typing import Any
 from weir.domain.completion import Completion
 from weir.domain.errors import MalformedReply, ProviderError, RequestInvalid
 from weir.domain.record import Environment, Failure, Payload, Record
-from weir.http.chat_request import validated
 from weir.http.maitai_evaluate import EvaluateBody, evaluate_payload, unread_record
 from weir.http.maitai_log import NativeLogBody, log_payload, log_record
 from weir.http.maitai_store import StoreBody, to_payload, to_record
+from weir.http.validation import validated
 from weir.ledger.ledger import Ledger
 from weir.services.cost import reckoned
 from weir.services.defaults import Defaults
