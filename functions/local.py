@@ -63,6 +63,7 @@ def _serving(runtime: Runtime) -> FastAPI:
         upkeep.cancel()
         if projection is not None:
             await asyncio.to_thread(projection.close)
+        await asyncio.to_thread(runtime.counters.close)
         runtime.ledger.close()
 
     app.router.lifespan_context = closing

@@ -437,9 +437,7 @@ def test_an_answer_that_nobody_takes_any_more_is_on_record_and_the_next_event_is
 
         weir.emulator.hang_up(answer)
         next_answer = asyncio.create_task(weir.ask("openai/m").ending())
-        while (
-            not next_answer.done()
-        ):  # one by one: chunks that come together leave in one write, which no write follows
+        while not next_answer.done():  # one by one: what comes together leaves in one write, which no write follows
             chunks.let_go()
             await asyncio.wait({next_answer}, timeout=0.01)
         chunks.let_go(len(chunks))

@@ -9,7 +9,7 @@ from weir.domain.errors import RequestInvalid
 from weir.domain.routing import Deadlines, Retries, Routing, Share
 from weir.http.chat_request import KEYWORDS_PARAMETERS, CallTags, validated
 from weir.http.maitai_config import ConfigBody, to_changes
-from weir.http.routing import ROUTING_PARAMETERS, to_routing
+from weir.http.routing import ROUTING_PARAMETERS, configured_routing, to_routing
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,15 @@ def test_a_model_that_the_call_names_goes_before_a_configured_split_of_others(mo
     shares = (Share("a", 1), Share("b", 1))
     assert to_routing({}, config, model=model) == (Routing(shares=shares) if split else None, ())
     assert to_routing(config, {}, model=model) == (Routing(shares=shares), ())
+
+
+def test_what_is_configured_is_read_once_and_for_each_by_itself() -> None:
+    configs: list[dict[str, Any]] = [CONFIG, {"fallback_models": ["c"]}, {"retry_params": "often"}, {}]
+    for config in [*configs, *configs, *({**each} for each in configs)]:
+        for model in (None, "a", "another"):
+            assert configured_routing(config, model) == to_routing({}, config, model=model)
+    first, _ = configured_routing(CONFIG, "a")
+    assert configured_routing(CONFIG, "a")[0] is first
 
 
 def test_a_call_can_do_without_fallbacks_whatever_is_configured() -> None:

@@ -1,5 +1,6 @@
 """What every engine does with the counters of limits."""
 
+import gc
 import random
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,7 @@ def test_what_is_over_is_swept_away(tmp_path: Path) -> None:
         clock[0] += timedelta(seconds=101)
         for _ in range(1_000):
             counters.take_now([request(counter=new)])
+            counters.commit()
         assert counters.take_now([request(counter=new)]) is None
         counters.take([request(counter=new)])
         assert counters.read([old, new]) == (Tally(), Tally(1_002))
@@ -171,6 +173,91 @@ def test_nobody_waits_for_another_process_on_the_event_loop(tmp_path: Path) -> N
             assert (counters.take_now([request()]), counters.settle_now([Settlement(TOKENS, 1)])) == (None, False)
             other.execute("ROLLBACK")
         assert counters.take_now([request()]) == Taken((Tally(2),))
+
+
+def test_what_is_taken_now_is_written_by_a_commit(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        counters.take([request()])
+        assert counters.take_now([request(), tokens(5)]) == Taken((Tally(2), Tally(5, 5)))
+        assert counters.settle_now([Settlement(TOKENS, -2, -5)])
+        assert counters.take_now([request(), tokens(7)]) == Taken((Tally(3), Tally(10, 7)))
+        assert written(path) == {"requests_per_minute": (1, 0)}
+        counters.commit()
+        assert written(path) == {"requests_per_minute": (3, 0), "tokens_per_minute": (10, 7)}
+        counters.commit()
+        assert counters.read([REQUESTS, TOKENS]) == (Tally(3), Tally(10, 7))
+
+
+def test_a_store_that_is_closed_or_forgotten_has_written_everything(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    for end in (SQLiteCounterStore.close, lambda _: None):
+        counters = SQLiteCounterStore(path, now=lambda: BEGUN)
+        before = counters.take([request()]).tallies[0].used
+        counters.take_now([request()])
+        end(counters)
+        del counters
+        gc.collect()
+        assert written(path) == {"requests_per_minute": (before + 1, 0)}
+
+
+def test_another_process_waits_for_what_is_not_written_yet(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with (
+        closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters,
+        closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as other,
+        ThreadPoolExecutor(1) as elsewhere,
+    ):
+        counters.take([request()])
+        counters.take_now([request()])
+        taken = elsewhere.submit(other.take, [request()])
+        counters.commit()
+        assert taken.result() == Taken((Tally(3),))
+
+
+def test_in_company_everything_is_written_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as other:
+            for each in (counters, other):
+                each.take([request()])
+            for each in (counters, other, counters, other):
+                assert each.take_now([request()]) is not None
+                assert each.settle_now([Settlement(TOKENS, 1)])
+            assert written(path) == {"requests_per_minute": (6, 0), "tokens_per_minute": (4, 0)}
+        counters.take_now([request()])  # alone again
+        assert written(path)["requests_per_minute"] == (6, 0)
+
+
+def test_what_cannot_be_written_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        counters.take([request()])
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TRIGGER full BEFORE INSERT ON counters BEGIN SELECT RAISE(ABORT, 'full'); END")
+        counters.take_now([request()])
+        with pytest.raises(LedgerUnavailable):
+            counters.commit()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("DROP TRIGGER full")
+        assert counters.take([request()]) == Taken((Tally(2),))
+
+
+def test_a_sum_is_never_too_large_or_less_than_nothing(tmp_path: Path) -> None:
+    with closing(SQLiteCounterStore(tmp_path / "counted", now=lambda: BEGUN)) as counters:
+        for _ in range(10):
+            counters.take([tokens(10**18, most=10**24)])
+        assert counters.read([TOKENS]) == (Tally(2**63 - 1, 2**63 - 1),)
+        counters.settle([Settlement(TOKENS, -(10**19), -(10**19))])
+        assert counters.read([TOKENS]) == (Tally(),)
+
+
+def written(path: Path) -> dict[str, tuple[int, int]]:
+    """As another process sees it, by measure."""
+    with closing(sqlite3.connect(path)) as other:
+        return {
+            measure: (used, held) for measure, used, held in other.execute("SELECT measure, used, held FROM counters")
+        }
 
 
 def test_nothing_is_made_before_something_is_counted(tmp_path: Path) -> None:

@@ -222,6 +222,21 @@ def test_what_is_set_aside_is_the_estimate(world: World) -> None:
     assert (world.use(tokens), world.use(spend)) == ((24, 0), (pytest.approx(2 * CALL_COST), 0))
 
 
+def test_an_answer_of_any_length_can_be_set_aside(anywhere: World) -> None:
+    limit = anywhere.limit("tokens_per_minute", 10**6)
+    seen: list[Any] = []
+
+    def look(_: Received) -> Reply:
+        seen.append(anywhere.use(limit))
+        return completion_reply()
+
+    anywhere.replies(look)
+    answers = [anywhere.ask(max_tokens=10**40) for _ in range(2)]
+    assert [("x-weir-warning" in answer.headers, answer.status_code) for answer in answers] == [(False, 200)] * 2
+    assert seen == [(10**18, 10**18), (12 + 10**18, 10**18)]
+    assert anywhere.use(limit) == (24, 0)
+
+
 def test_a_window_ends_and_the_next_one_is_whole(world: World) -> None:
     world.limit("requests_per_minute", 1)
     world.limit("spend_per_day", CALL_COST, per="customer")

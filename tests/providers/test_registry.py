@@ -76,6 +76,13 @@ def test_a_callers_own_key_comes_first() -> None:
     assert key_of(Registry.from_environ({}).resolve("openai/gpt-4o", {"openai": "canary-own"})) == "canary-own"
 
 
+def test_a_callers_own_key_is_for_its_own_calls() -> None:
+    both = registry()
+    keys = [{}, {"openai": "canary-own"}, {}, {"openai": "canary-other"}, {"groq": "x"}]
+    resolved = [key_of(both.resolve("openai/gpt-4o", each)) for each in keys]
+    assert resolved == [resolved[0], "canary-own", resolved[0], "canary-other", resolved[0]]
+
+
 def test_a_missing_key_is_said_in_terms_of_what_to_do() -> None:
     with pytest.raises(ProviderAuthFailed, match="set OPENAI_API_KEY where Weir runs") as refused:
         Registry.from_environ({"OPENAI_API_KEY": ""}).resolve("gpt-4o", {})

@@ -141,6 +141,25 @@ def to_routing(
 
 _PLAIN = Routing()
 
+_REMEMBERED = 1_000
+_configured: dict[tuple[int, str | None], tuple[Mapping[str, Any], tuple[Routing | None, tuple[str, ...]]]] = {}
+
+
+def configured_routing(config: Mapping[str, Any], model: str | None) -> tuple[Routing | None, tuple[str, ...]]:
+    """`to_routing` of a call that says nothing of its own, which most calls of an application do.
+
+    Remembered for as long as the very same `config` is in use; nobody may change it.
+    """
+    key = id(config), model
+    known = _configured.get(key)
+    if known is not None and known[0] is config:
+        return known[1]
+    if len(_configured) >= _REMEMBERED:
+        _configured.clear()
+    found = to_routing(NOTHING, config, model=model)
+    _configured[key] = config, found
+    return found
+
 
 def _named(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in ROUTING_PARAMETERS & parameters.keys() if parameters[name] is not None}

@@ -71,13 +71,21 @@ class CounterStore(Protocol):
         ...
 
     def take_now(self, takes: Sequence[Take]) -> Taken | None:
-        """`take`, on the event loop, or None and nothing is taken where that would have to wait for anything."""
+        """`take`, on the event loop, or None and nothing is taken where that would have to wait for anything.
+
+        A `commit` has to follow soon: until then others may have to wait for their turn to count, and a process that is
+        killed takes it with it.
+        """
         ...
 
     def settle(self, settlements: Sequence[Settlement]) -> None: ...
 
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
         """As `take_now`; False when nothing was settled."""
+        ...
+
+    def commit(self) -> None:
+        """On the event loop. When it raises, what was taken or settled now since the last one may not be counted."""
         ...
 
     def read(self, counters: Sequence[Counter]) -> tuple[Tally, ...]: ...

@@ -47,6 +47,9 @@ class DynamoDBCounterStore:
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
         return False
 
+    def commit(self) -> None:
+        """Nothing is ever open."""
+
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Each by itself: one that is refused does not keep the others."""
         refusal: LedgerUnavailable | None = None

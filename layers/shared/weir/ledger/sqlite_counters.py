@@ -3,9 +3,15 @@
 A record's transaction waits for the disk, some milliseconds, which is more than limits may cost. What is committed to
 this file is in the hands of the operating system: a process that is killed loses nothing of it; after a power failure
 the counts of the last half a minute or so may be missing.
+
+Even so a transaction takes as long as all else that limits do. As long as no other process counts in the same file,
+one stays open for the calls of a moment: they count in memory, and `commit` writes what they came to. SQLite's own lock
+keeps everybody else out meanwhile.
 """
 
 import contextlib
+import fcntl
+import os
 import sqlite3
 import threading
 import weakref
@@ -24,9 +30,9 @@ CREATE TABLE IF NOT EXISTS counters (
     PRIMARY KEY (workspace, subject, measure, window)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS counters_expires ON counters (expires);
 """
-_ADD = """
+_WRITE = """
 INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET used = used + excluded.used, held = held + excluded.held
+ON CONFLICT DO UPDATE SET used = excluded.used, held = excluded.held
 """
 _READ = "SELECT used, held FROM counters WHERE workspace = ? AND subject = ? AND measure = ? AND window = ?"
 _WAIT_MS = 5_000
@@ -34,6 +40,9 @@ _WAIT_MS = 5_000
 
 _KEPT_UP_EVERY = 1_000
 """Transactions, after which one waits for what keeps the file small: every other one is done in some microseconds."""
+
+_LARGEST = 2**63 - 1
+"""What an integer of SQLite's can be. No sum gets larger, or less than nothing."""
 
 
 class SQLiteCounterStore:
@@ -43,127 +52,202 @@ class SQLiteCounterStore:
         self._path = path
         self._now = now
         self._lock = threading.Lock()
-        self._opened: sqlite3.Connection | None = None
+        self._file: _File | None = None
+        self._closing: Callable[[], object] | None = None
         self._until_kept_up = 0
 
     def take(self, takes: Sequence[Take]) -> Taken:
-        self._keep_up()
-        with self._transaction("written") as connection:
-            return _take(connection, takes)
+        with self._transaction("written", kept_up=True) as file:
+            return file.take(takes)
 
     def take_now(self, takes: Sequence[Take]) -> Taken | None:
-        with self._transaction_now() as connection:
-            return None if connection is None else _take(connection, takes)
+        with self._transaction_now() as file:
+            return None if file is None else file.take(takes)
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
-        self._keep_up()
-        with self._transaction("written") as connection:
-            _add(connection, settlements)
+        with self._transaction("written", kept_up=True) as file:
+            file.add(settlements)
 
     def settle_now(self, settlements: Sequence[Settlement]) -> bool:
-        with self._transaction_now() as connection:
-            if connection is not None:
-                _add(connection, settlements)
-            return connection is not None
+        with self._transaction_now() as file:
+            if file is not None:
+                file.add(settlements)
+            return file is not None
+
+    def commit(self) -> None:
+        if self._lock.acquire(blocking=False):  # else a thread counts, and commits
+            try:
+                if self._file is not None:
+                    self._file.commit()
+            except sqlite3.Error as exc:
+                raise LedgerUnavailable("The counters cannot be written.") from exc
+            finally:
+                self._lock.release()
 
     def read(self, counters: Sequence[Counter]) -> tuple[Tally, ...]:
-        with self._transaction("read") as connection:
-            return tuple(_tally(connection, counter) for counter in counters)
+        with self._transaction("read") as file:
+            return tuple(file.tally(counter) for counter in counters)
 
     def close(self) -> None:
         with self._lock:
-            if self._opened is not None:
-                self._opened.close()
-            self._opened = None
+            if self._closing is not None:
+                self._closing()
+            self._file = self._closing = None
 
     @contextmanager
-    def _transaction(self, verb: str) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, verb: str, *, kept_up: bool = False) -> Iterator["_File"]:
+        """Committed when it is over, with what was open before."""
         try:
             with self._lock:
-                connection = self._opened or self._open()
-                connection.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                finally:
-                    connection.execute("PRAGMA busy_timeout=0")
-                with _committed(connection):
-                    yield connection
+                if self._file is None:
+                    self._file = _File(self._path)
+                    self._closing = weakref.finalize(self, self._file.close)
+                self._file.begin()
+                with self._file.rolled_back():
+                    if keeps_up := kept_up and self._until_kept_up <= 0:
+                        self._until_kept_up = _KEPT_UP_EVERY
+                        self._file.sweep(self._now())
+                    yield self._file
+                    self._file.commit()
+            if keeps_up:
+                self._move_into_file()
         except sqlite3.Error as exc:
             raise LedgerUnavailable(f"The counters cannot be {verb}.") from exc
 
     @contextmanager
-    def _transaction_now(self) -> Iterator[sqlite3.Connection | None]:
+    def _transaction_now(self) -> Iterator["_File | None"]:
         """None where it would have to wait: for another thread or process, or for the disk."""
-        if self._until_kept_up <= 0 or self._opened is None or not self._lock.acquire(blocking=False):
+        file = self._file
+        if file is None or not self._lock.acquire(blocking=False):
             yield None
             return
         try:
-            self._until_kept_up -= 1
-            try:
-                self._opened.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:  # another process writes
-                yield None
-                return
-            with _committed(self._opened):
-                yield self._opened
+            if not file.is_open:
+                if self._until_kept_up <= 0 or not file.begin_now():
+                    yield None
+                    return
+                self._until_kept_up -= 1
+            with file.rolled_back():
+                yield file
+                if not file.is_alone:
+                    file.commit()
         except sqlite3.Error as exc:
             raise LedgerUnavailable("The counters cannot be written.") from exc
         finally:
             self._lock.release()
 
-    def _keep_up(self) -> None:
-        """Once in a while: what has expired goes, and what was committed from the log into the file."""
-        if self._until_kept_up > 0 and self._opened is not None:
+    def _move_into_file(self) -> None:
+        """What was committed to the log; it holds up nobody."""
+        with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:
+            beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+class _File:
+    """The connection, and the transaction that is open on it: what its counters say by now, and which have changed."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._company = os.open(path.with_name(f"{path.name}-users"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._company, fcntl.LOCK_SH)
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA page_size=1024")  # each commit writes whole pages, and changes a row or two
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("PRAGMA wal_autocheckpoint=0")  # it would wait for the disk in the middle of a call
+        self._connection.executescript(_SCHEMA)
+        self._tallies: dict[Counter, Tally] = {}
+        self._changed: set[Counter] = set()
+        self.is_open = False
+        self.is_alone = False
+        """Whether nobody else had the file open when the transaction began."""
+
+    def begin(self) -> None:
+        if self.is_open:
             return
-        self._until_kept_up = _KEPT_UP_EVERY
-        with self._transaction("written") as connection:
-            connection.execute("DELETE FROM counters WHERE expires < ?", (int(self._now().timestamp()),))
+        self._connection.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
         try:
-            with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:  # holds up nobody
-                beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except sqlite3.Error as exc:
-            raise LedgerUnavailable("The counters cannot be written.") from exc
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._connection.execute("PRAGMA busy_timeout=0")
+        self.is_open, self.is_alone = True, self._has_no_company()
 
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, connection.close)
-        connection.execute("PRAGMA page_size=1024")  # each commit writes whole pages, and changes a row or two
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA wal_autocheckpoint=0")  # it would wait for the disk in the middle of a call
-        connection.executescript(_SCHEMA)
-        self._opened = connection
-        return connection
+    def begin_now(self) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:  # another process writes
+            return False
+        self.is_open, self.is_alone = True, self._has_no_company()
+        return True
 
+    def _has_no_company(self) -> bool:
+        """Everybody who has the file open shares the lock of another one. To ask for it may be to lose it for a moment,
+        so that somebody else takes themselves to be alone: no harm is done, and they find out the next time."""
+        try:
+            fcntl.flock(self._company, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._company, fcntl.LOCK_SH)
+        return True
 
-@contextmanager
-def _committed(connection: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
+    def take(self, takes: Sequence[Take]) -> Taken:
+        tallies: list[Tally] = []
+        for counter, _, _, most in takes:
+            tally = self.tally(counter)
+            tallies.append(tally)
+            if most is not None and tally.used >= most:
+                return Taken(tuple(tallies), refused=True)
+        self.add((counter, amount, amount * held) for counter, amount, held, _ in takes)
+        return Taken(tuple(self._tallies[take.counter] for take in takes))
+
+    def add(self, amounts: Iterable[tuple[Counter, int, int]]) -> None:
+        for counter, used, held in amounts:
+            before = self.tally(counter)
+            self._tallies[counter] = Tally(_within(before.used + used), _within(before.held + held))
+            self._changed.add(counter)
+
+    def tally(self, counter: Counter) -> Tally:
+        known = self._tallies.get(counter)
+        if known is None:
+            row = self._connection.execute(_READ, counter[:4]).fetchone()
+            known = self._tallies[counter] = Tally() if row is None else Tally(*row)
+        return known
+
+    def sweep(self, now: datetime) -> None:
+        self._connection.execute("DELETE FROM counters WHERE expires < ?", (int(now.timestamp()),))
+
+    def commit(self) -> None:
+        """What cannot be written is not counted."""
+        if not self.is_open:
+            return
+        with self.rolled_back():
+            rows = [(*counter[:4], *self._tallies[counter], counter.expires) for counter in self._changed]
+            self._connection.executemany(_WRITE, rows)
+            self._connection.execute("COMMIT")
+            self._over()
+
+    @contextmanager
+    def rolled_back(self) -> Iterator[None]:
+        """When what is done in it fails."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            self._over()
+            raise
+
+    def _over(self) -> None:
+        self._tallies.clear()
+        self._changed.clear()
+        self.is_open = False
+
+    def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
+            self.commit()
+        self._connection.close()
+        os.close(self._company)
 
 
-def _take(connection: sqlite3.Connection, takes: Sequence[Take]) -> Taken:
-    """Read, then written: nobody else writes in between, and RETURNING takes three times as long."""
-    before: list[Tally] = []
-    for counter, _, _, most in takes:
-        before.append(_tally(connection, counter))
-        if most is not None and before[-1].used >= most:
-            return Taken(tuple(before), refused=True)
-    _add(connection, [(counter, amount, amount * held) for counter, amount, held, _ in takes])
-    tallies = zip(before, takes, strict=True)
-    return Taken(tuple(Tally(was.used + take.amount, was.held + take.amount * take.held) for was, take in tallies))
-
-
-def _add(connection: sqlite3.Connection, amounts: Iterable[tuple[Counter, int, int]]) -> None:
-    connection.executemany(_ADD, [(*counter[:4], used, held, counter.expires) for counter, used, held in amounts])
-
-
-def _tally(connection: sqlite3.Connection, counter: Counter) -> Tally:
-    row = connection.execute(_READ, counter[:4]).fetchone()
-    return Tally() if row is None else Tally(*row)
+def _within(sum: int) -> int:
+    return sum if 0 <= sum <= _LARGEST else max(0, min(sum, _LARGEST))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,10 +20,7 @@ from weir.http.limits import (
 )
 from weir.http.portal import all_of, data, only, path_id
 from weir.portal.endpoints import Desk, Operation, managed
-from weir.runtime.bootstrap import Runtime, open_counters
-
-if TYPE_CHECKING:
-    from weir.ledger.counters import CounterStore
+from weir.runtime.bootstrap import Runtime
 
 logger = logging.getLogger("weir.limits")
 
@@ -36,7 +32,6 @@ class LimitPages:
         self._runtime = runtime
         self._desk = desk
         self._book = runtime.limits
-        self._opened: CounterStore | None = None
 
     def operations(self) -> tuple[Operation, ...]:
         every, one = "/limits", "/limits/{limit_id}"
@@ -90,7 +85,7 @@ class LimitPages:
         from weir.ledger.counters import counter_of
 
         counter = counter_of(workspace, subject, limit.measure, *window)
-        (tally,) = await asyncio.to_thread(self._counters().read, [counter])
+        (tally,) = await asyncio.to_thread(self._runtime.counters.read, [counter])
         return data(use_view(limit, subject, tally.used, tally.held, window.ends))
 
     async def _one(self, request: Request) -> Limit:
@@ -98,11 +93,6 @@ class LimitPages:
 
     def _workspace(self, request: Request) -> str:
         return managed(self._desk.admin(request), request.query_params.get("tenant"))
-
-    def _counters(self) -> "CounterStore":
-        if self._opened is None:
-            self._opened = open_counters(self._runtime)
-        return self._opened
 
 
 def _named(request: Request, limit: Limit) -> Subject:

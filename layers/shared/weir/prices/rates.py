@@ -65,6 +65,10 @@ class Rates:
         )
         self._audio_apart = "cached_audio" in rates
 
+    def charge_tokens(self, prompt: int, completion: int) -> Decimal | None:
+        """Of a call of which no more is known."""
+        return self.charge(Counts(prompt, completion, cached_audio=0))
+
     def charge(self, counts: Counts) -> Decimal | None:
         """Dollars. None when there are tokens without a price, or the counts contradict each other or say too little:
         cached sound has its own price, and nobody said how much of what was cached was sound."""

@@ -13,6 +13,8 @@ from weir.providers.catalog import CATALOG, DEMO, Environ, Provider, named, own_
 _NOT_PROVIDERS = frozenset({"WEIR", "MAITAI", "KEYWORDSAI", "RESPAN", "AWS"})
 DEMO_MODELS = ("demo/echo",)
 
+_KNOWN = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -44,6 +46,7 @@ class Registry:
         self._protocols: dict[tuple[str, str], WireProtocol] = {}
         self._embeddings: dict[str, EmbeddingProtocol] = {}
         self._aws: Access | None = None
+        self._known: dict[str, Target] = {}
 
     @classmethod
     def from_environ(cls, environ: Environ, catalog: tuple[Provider, ...] = CATALOG) -> "Registry":
@@ -98,9 +101,16 @@ class Registry:
 
         Raises ModelUnknown with the nearest names, ProviderAuthFailed when no key is at hand.
         """
+        if not keys and (known := self._known.get(name)) is not None:
+            return known
         provider, model = self._named(name)
         api, rest = provider.split(model)
-        return Target(provider, self._protocol(provider, api), rest, self.access(provider, keys.get(provider.name)))
+        target = Target(provider, self._protocol(provider, api), rest, self.access(provider, keys.get(provider.name)))
+        if not keys:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[name] = target
+        return target
 
     def resolve_embedding(self, name: str, keys: Mapping[str, str]) -> EmbeddingTarget:
         """As `resolve`, for embeddings. Raises RequestInvalid when the provider has none that we can ask for."""

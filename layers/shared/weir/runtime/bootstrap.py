@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weir.domain.api_key import RANDOM_BITS
@@ -47,7 +47,7 @@ WORKSPACE = "default"
 _SECRET_ENDS = ("_API_KEY", "_SECRET_ACCESS_KEY", "_SESSION_TOKEN", "_BEARER_TOKEN_BEDROCK")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Runtime:
     """What every function may use. `now` gives UTC instants in whole milliseconds, `new_id` record ids for an instant.
 
@@ -71,6 +71,11 @@ class Runtime:
     @property
     def projections(self) -> "Projections":
         return self.open_projections()
+
+    @cached_property
+    def counters(self) -> "CounterStore":
+        """What limits are counted by: one for all of the process, which knows some of it before it is written."""
+        return open_counters(self)
 
 
 def bootstrap(environ: Mapping[str, str], *, weak_key_allowed: bool = False) -> Runtime:
@@ -307,7 +312,7 @@ def limits_in_force(runtime: Runtime) -> "Limits":
 
     return Limits(
         runtime.limits,
-        open_counters(runtime),
+        runtime.counters,
         _recorder(runtime),
         now=runtime.now,
         clock=time.monotonic,

@@ -16,7 +16,7 @@ from weir.http.credentials import provider_keys
 from weir.http.embedding_request import EmbeddingBody, EmbeddingParams, to_embedding_call
 from weir.http.maitai_config import tagged, with_defaults
 from weir.http.proxy_params import NO_PARAMS, effective, to_params, without_words
-from weir.http.routing import DEADLINE_PARAMETERS, ROUTING_PARAMETERS, to_routing
+from weir.http.routing import DEADLINE_PARAMETERS, ROUTING_PARAMETERS, configured_routing, to_routing
 from weir.http.scrub import ERASED, find_secrets, holds_any, may_hold_secrets, scrubbed
 from weir.protocols import jsonbytes
 from weir.services.attempt import Ask, Call
@@ -185,6 +185,8 @@ async def _ask(
 def _routing(
     tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any], model: str | None
 ) -> tuple[Routing | None, tuple[str, ...]]:
+    if not told and tags.fallback_config is None and tags.fallback_model is None:
+        return configured_routing(config, model)
     return to_routing(_said(tags, told), config, model=model, no_fallbacks=told.get("disable_fallback") is True)
 
 

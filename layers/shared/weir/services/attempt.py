@@ -146,7 +146,8 @@ class Attempt(Generic[Call]):
         self.exchange = tried.exchange
         if tried.target is not None:
             self.provider = tried.target.provider.name
-            self.ask = replace(self.ask, model=tried.model, call=replace(self.ask.call, model=tried.target.model))
+            call: Any = tried.call or replace(self.ask.call, model=tried.target.model)
+            self.ask = replace(self.ask, model=tried.model, call=call)
         elif isinstance(tried.error, ProviderError):
             self.provider = tried.error.provider
 

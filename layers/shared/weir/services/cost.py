@@ -10,6 +10,7 @@ from weir.domain.completion import Usage
 from weir.domain.record import Record
 
 if TYPE_CHECKING:
+    from weir.prices.rates import Rates
     from weir.prices.table import Cost
 
 
@@ -34,11 +35,8 @@ def cost_of_answer(
 
 def estimated_cost(model: str, prompt: int, completion: int, at: datetime) -> Decimal | None:
     """What a call of the name that a caller gives would cost with so many tokens; None where no price is known."""
-    place = _place(model)
-    if place is None:
-        return None
-    cost = cost_of_answer(place[0], None, place[1], Usage(prompt, completion), at)
-    return None if cost is None else cost.dollars
+    rates = _rates(model, at.replace(second=0, microsecond=0))
+    return None if rates is None else rates.charge_tokens(prompt, completion)
 
 
 def reckoned(record: Record, *, at: datetime) -> Record:
@@ -53,6 +51,16 @@ def reckoned(record: Record, *, at: datetime) -> Record:
             if cost is not None:
                 return replace(record, computed_cost=cost.dollars, price_version=cost.price_version)
     return record
+
+
+@lru_cache(maxsize=1024)
+def _rates(model: str, minute: datetime) -> "Rates | None":
+    """No price begins or ends within a minute."""
+    from weir.prices.table import prices_of
+
+    place = _place(model)
+    prices = None if place is None else prices_of(*place)
+    return None if prices is None else prices.at(minute, None)
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from weir.domain.errors import LedgerUnavailable, LimitExceeded
 from weir.domain.limit import (
     OPERATOR,
     Caller,
+    Kind,
     Limit,
     Standing,
     Subject,
@@ -43,13 +44,33 @@ OUT_OF_REACH_S = 1.0
 FULL_FOR_S = 1.0
 """For so long a counter that is full is not asked again: a flood of refused calls costs a write a second."""
 
+COMMIT_EVERY_S = 0.02
+"""What is counted on the event loop is written so much later at most, that of many calls at once."""
+
 LONGEST_WAIT_S = 10.0
 """For calls of this process to settle, where only what is set aside for calls is in the way."""
 
 RECORDED_A_MINUTE = 60
 """Refusals by one counter that a process puts on record; the others are counted."""
 
+MOST_NEEDED = 10**18
+"""What a call is taken to need at most, whatever it says: engines cannot add up numbers of any size."""
+
 _REMEMBERED = 10_000
+
+
+class Counted(NamedTuple):
+    """A limit that holds for a call, and the counter of the minute, day or month that it is in."""
+
+    limit: Limit
+    counter: Counter
+    ends: datetime
+
+
+class _Counting(NamedTuple):
+    minute: datetime
+    holding: Sequence[tuple[Limit, Subject]]
+    counted: tuple[Counted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +139,8 @@ class Limits:
         self._out_of_reach_until = -math.inf
         self._full: dict[Counter, tuple[float, Tally]] = {}
         self._refusals: dict[Counter, _Refusals] = {}
+        self._counting: dict[tuple[str, Caller], _Counting] = {}
+        self._commits_at = -math.inf
         self._lines = Lines()
 
     async def admit(self, attempt: Attempt[Call]) -> Admission | None:
@@ -127,13 +150,14 @@ class Limits:
             rules = await self._book.rules(ask.workspace)
             if not rules:
                 return None
-            holding = rules.of(Caller(ask.key or OPERATOR, ask.customer_identifier, ask.application, ask.intent))
+            caller = Caller(ask.key or OPERATOR, ask.customer_identifier, ask.application, ask.intent)
+            holding = rules.of(caller)
             if not holding:
                 return None
             if self._clock() < self._out_of_reach_until:
                 attempt.notices += (NOT_ENFORCED,)
                 return None
-            admission = await self._admission(ask, holding, attempt.accepted_at, self._patience_s(attempt))
+            admission = await self._admission(ask, caller, holding, attempt.accepted_at, self._patience_s(attempt))
         except LedgerUnavailable:
             logger.exception("limits not enforced", extra={"record_id": attempt.id})
             self._out_of_reach_until = self._clock() + OUT_OF_REACH_S
@@ -167,6 +191,7 @@ class Limits:
         try:
             if not self._counters.settle_now(settlements):
                 return asyncio.create_task(self._settle(settlements, record))
+            self._commit_soon()
         except LedgerUnavailable:
             _log_unsettled(record)
         self._lines.leave([settlement.counter for settlement in settlements], settled=True)
@@ -180,6 +205,21 @@ class Limits:
         finally:
             self._lines.leave([settlement.counter for settlement in settlements], settled=True)
 
+    def _commit_soon(self) -> None:
+        """The first of many calls at once sees to it. A loop that ended before its time takes nobody else's with it."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._commits_at:
+            self._commits_at = loop.time() + COMMIT_EVERY_S
+            loop.call_at(self._commits_at, self._commit)
+
+    def _commit(self) -> None:
+        self._commits_at = -math.inf
+        try:
+            self._counters.commit()
+        except LedgerUnavailable:
+            logger.exception("use of the last moment not counted")
+            self._out_of_reach_until = self._clock() + OUT_OF_REACH_S
+
     def _patience_s(self, attempt: Attempt[Call]) -> float:
         """How long the call may wait: not longer than it may take as a whole."""
         routing = attempt.ask.routing
@@ -189,15 +229,20 @@ class Limits:
         return min(LONGEST_WAIT_S, total_s - self._recorder.elapsed_ms(attempt) / 1000)
 
     async def _admission(
-        self, ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime, patience_s: float
+        self,
+        ask: Ask[Call],
+        caller: Caller,
+        holding: Sequence[tuple[Limit, Subject]],
+        at: datetime,
+        patience_s: float,
     ) -> Admission:
         needs = _needs(ask, holding, at)
         place = Place(self._lines)
         until = self._clock() + patience_s
         try:
             while True:
-                minute = minute_of(at)
-                shares = [_share(ask, *each, need, minute) for each, need in zip(holding, needs, strict=True)]
+                counted = self._counted(ask.workspace, caller, holding, minute_of(at))
+                shares = [_share(each, need) for each, need in zip(counted, needs, strict=True)]
                 if (full := self._known_to_be_full(shares, at)) is not None:
                     return full
                 admission, may_free = await self._try(shares, place, at)
@@ -208,6 +253,18 @@ class Limits:
                 at = self._now()
         finally:
             place.quit()
+
+    def _counted(
+        self, workspace: str, caller: Caller, holding: Sequence[tuple[Limit, Subject]], minute: datetime
+    ) -> tuple[Counted, ...]:
+        """Most calls come in the minute of the one before."""
+        known = self._counting.get((workspace, caller))
+        if known is not None and known.minute == minute and known.holding is holding:
+            return known.counted
+        counted = tuple(_counted(workspace, *each, minute) for each in holding)
+        _make_room(self._counting)
+        self._counting[workspace, caller] = _Counting(minute, holding, counted)
+        return counted
 
     async def _try(self, shares: Sequence[Share], place: Place, at: datetime) -> tuple[Admission, bool]:
         """And whether what refuses may be free again before its window ends."""
@@ -220,6 +277,8 @@ class Limits:
             taken = self._counters.take_now(takes)
             if taken is None:
                 taken = await asyncio.to_thread(self._counters.take, takes)
+            else:
+                self._commit_soon()
         except BaseException:
             self._lines.leave(counters, settled=False)
             raise
@@ -244,23 +303,25 @@ class Limits:
 
 def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetime) -> list[int]:
     """What the call is taken to need of each, in what it counts."""
-    kinds = {kind_of(limit.measure) for limit, _ in holding}
-    tokens = None if kinds == {"requests"} else estimate(ask.call)
-    cost = None
-    if tokens is not None and "spend" in kinds:
-        cost = estimated_cost(ask.model, tokens.prompt, tokens.completion, at)
-    needs = {
-        "requests": 1,
-        "tokens": 0 if tokens is None else tokens.total,
-        "spend": 0 if cost is None else units("spend_per_day", cost),
-    }
-    return [needs[kind_of(limit.measure)] for limit, _ in holding]
+    kinds = [kind_of(limit.measure) for limit, _ in holding]
+    needs: dict[Kind, int] = {"requests": 1}
+    if "tokens" in kinds or "spend" in kinds:
+        tokens = estimate(ask.call)
+        needs["tokens"] = tokens.total
+        if "spend" in kinds:
+            cost = estimated_cost(ask.model, tokens.prompt, tokens.completion, at)
+            needs["spend"] = 0 if cost is None else units("spend_per_day", cost)
+    return [min(needs[kind], MOST_NEEDED) for kind in kinds]
 
 
-def _share(ask: Ask[Call], limit: Limit, subject: Subject, need: int, minute: datetime) -> Share:
+def _counted(workspace: str, limit: Limit, subject: Subject, minute: datetime) -> Counted:
     window = window_of(limit.measure, minute)
-    counter = counter_of(ask.workspace, subject, limit.measure, *window)
-    return Share(limit, Take(counter, need, limit.measure != "requests_per_minute", limit.units), window.ends)
+    return Counted(limit, counter_of(workspace, subject, limit.measure, *window), window.ends)
+
+
+def _share(counted: Counted, need: int) -> Share:
+    limit, counter, ends = counted
+    return Share(limit, Take(counter, need, limit.measure != "requests_per_minute", limit.units), ends)
 
 
 def _refused(share: Share, standings: tuple[Standing, ...], *, soon: bool) -> Admission:
@@ -306,6 +367,6 @@ def _shown(limit: Limit, units: int) -> str:
     return f"{amount(limit.measure, units).normalize():f}" + (" USD" if is_spend(limit.measure) else "")
 
 
-def _make_room(remembered: dict[Counter, Any]) -> None:
+def _make_room(remembered: dict[Any, Any]) -> None:
     if len(remembered) >= _REMEMBERED:
         remembered.clear()

@@ -230,8 +230,8 @@ class _Run(Generic[Result]):
         try:
             if isinstance(target, WeirError):
                 raise target
-            call = replace(self._attempt.ask.call, model=target.model)
-            result = await self._ask(tried, target, call, self._patience(wait_s, expires))
+            tried.call = replace(self._attempt.ask.call, model=target.model)
+            result = await self._ask(tried, target, tried.call, self._patience(wait_s, expires))
         except asyncio.CancelledError:
             tried.end("cancelled", self._elapsed_ms())
             raise

@@ -29,7 +29,8 @@ CIRCUIT_OPEN = "circuit_open"
 
 @dataclass(slots=True)
 class Try:
-    """One request to one provider. `outcome` is None while it runs, and while its answer is passed on.
+    """One request to one provider: `call`, once it is made. `outcome` is None while it runs, and while its answer is
+    passed on.
 
     `begun_ms` counts from the beginning of the call, the other times from `begun_ms`.
     """
@@ -37,6 +38,7 @@ class Try:
     model: str
     begun_ms: float
     target: Target | None = None
+    call: ChatCall | None = None
     exchange: Exchange = field(default_factory=Exchange)
     outcome: AttemptOutcome | None = None
     error: WeirError | None = None
