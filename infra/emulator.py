@@ -184,8 +184,17 @@ class Emulator:
         """Returns when that many lines hold `text`."""
         async with asyncio.timeout(_PATIENCE_S):
             while sum(text in line for line in self.log) < lines:
-                self._wrote.clear()
-                await self._wrote.wait()
+                await self._news()
+
+    async def exited(self, count: int) -> None:
+        """Returns when that many processes are gone, and all that they wrote is in `log`."""
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(self.exits) < count:
+                await self._news()
+
+    async def _news(self) -> None:
+        self._wrote.clear()
+        await self._wrote.wait()
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -198,6 +207,7 @@ class Emulator:
                 self.log.append(line.decode(errors="replace").rstrip("\n"))
                 self._wrote.set()
         self.exits.append(await process.wait())
+        self._wrote.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -264,7 +274,7 @@ class Emulator:
                 if _NULS in head:
                     invoked.begin(*head.split(_NULS, 1))
                     head = None
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             invoked.end(Ending(True, "connection lost"))
             raise
         announced = request.headers.get("trailer", "").lower().replace(" ", "").split(",")

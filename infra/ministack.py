@@ -22,7 +22,7 @@ import botocore.session
 from botocore.config import Config
 
 from infra.pack import ROOT
-from infra.rie import free_port, wait_for
+from infra.rie import reserved_ports, wait_for
 
 PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
 REGION = "us-east-1"
@@ -84,8 +84,10 @@ def missing() -> str | None:
 
 @contextmanager
 def ministack() -> Iterator[Ministack]:
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="weir-ministack-", ignore_cleanup_errors=True) as folder:
+    with (
+        reserved_ports(1) as (port,),
+        tempfile.TemporaryDirectory(prefix="weir-ministack-", ignore_cleanup_errors=True) as folder,
+    ):
         log = Path(folder) / "log"
         environ = {
             "PATH": os.environ["PATH"],

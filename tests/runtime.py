@@ -2,12 +2,12 @@
 
 import asyncio
 import itertools
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -43,8 +43,14 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 Mount = Callable[[FastAPI, Runtime], None]
 
 
+def key_numbers() -> Callable[[], int]:
+    drawn = Random(20_260_102)
+    return lambda: drawn.getrandbits(RANDOM_BITS)
+
+
 def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Runtime:
-    """Every look at the clock is a second later than the one before, from START on; ids count up from 1."""
+    """Every look at the clock is a second later than the one before, from START on; ids count up from 1, and API keys
+    are the same every time: those of one instant are listed by their ids."""
     settings = Settings.from_environ({"WEIR_API_KEY": KEY, "WEIR_DATA_DIR": str(folder)})
     ticks: Iterator[int] = itertools.count()
     numbers: Iterator[int] = itertools.count(1)
@@ -53,7 +59,7 @@ def fixed_runtime(folder: Path, environ: Mapping[str, str] | None = None) -> Run
     return Runtime(
         settings=settings,
         keyring=Keyring(PRINCIPALS, stores.keys, now=lambda: START),
-        keys=Keys(stores.keys, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
+        keys=Keys(stores.keys, "default", now=lambda: START, random=key_numbers()),
         ledger=stores.ledger,
         configurations=configurations,
         defaults=Defaults(configurations, now=lambda: START, clock=time.monotonic),

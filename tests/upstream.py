@@ -14,6 +14,7 @@ from typing import Any, Self
 JSON_TYPE: Mapping[str, str] = {"content-type": "application/json"}
 SSE_TYPE: Mapping[str, str] = {"content-type": "text/event-stream"}
 _LOOK_S = 0.01
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,28 @@ class Upstream:
         self.replies = dict(replies or {})
         self.keep_alive = keep_alive
         self.received: list[Received] = []
+        self._news = threading.Condition()
         self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
     def reply_to(self, received: Received) -> Reply:
-        self.received.append(received)
+        with self._news:
+            self.received.append(received)
+            self._news.notify_all()
         script = self.replies.get(_model_of(received)) or next(
             (script for name, script in self.replies.items() if name in received.path), None
         )
         if script is None:
             return error_reply(404, "No reply is scripted for this request.", code="model_not_found")
         return script if isinstance(script, Reply) else script(received)
+
+    def asked(self, number: int) -> Received:
+        """The request before which there were so many, as soon as it is here; who asked may have given it up before."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.received) > number, _PATIENCE_S), "nothing was asked"
+            return self.received[number]
 
     def close(self) -> None:
         for script in self.replies.values():

@@ -6,7 +6,7 @@ const { WEIR_URL: URL_OF_WEIR, WEIR_KEY: KEY } = process.env;
 export const URL = URL_OF_WEIR;
 export { KEY };
 const LOOK_MS = 50;
-const LOOKS = 100;
+const LOOKS = 1200;
 const SETTLED_MS = 100;
 
 const checks = [];

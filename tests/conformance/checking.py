@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 URL, KEY, UPSTREAM = (os.environ[name] for name in ("WEIR_URL", "WEIR_KEY", "UPSTREAM_URL"))
 _LOOK_S = 0.05
-_LOOKS = 100
+_LOOKS = 1200
 _SETTLED_S = 0.1
 _APART_S = 0.0002
 

@@ -21,6 +21,7 @@ from maitai.exceptions import BadRequestError, NotFoundError
 from openai import NOT_GIVEN
 
 HELLO: Any = [{"role": "user", "content": "hi"}]
+_LOOKS, _LOOK_S = 1200, 0.05
 
 
 def logs(session: str) -> list[dict[str, Any]]:
@@ -29,11 +30,11 @@ def logs(session: str) -> list[dict[str, Any]]:
 
 def awaited(session: str, ready: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """The session's logs as soon as they are `ready`: the client stores and reports in threads of its own."""
-    for _ in range(100):
+    for _ in range(_LOOKS):
         found = logs(session)
         if ready(found):
             return found
-        time.sleep(0.05)
+        time.sleep(_LOOK_S)
     raise AssertionError(f"not what was awaited: {json.dumps(logs(session))[:1500]}")
 
 
@@ -188,7 +189,8 @@ def async_client_side_inference() -> None:
         client = MaitaiAsync(openai_api_key="canary-clients-own-openai-key", base_url=f"{UPSTREAM}/v1")
         await create(client, "c6", server_side_inference=False)
         await create(client, "c7", server_side_inference=False, evaluation_enabled=False)
-        await asyncio.sleep(1)
+        for session in ("c6", "c7"):  # the client stores in tasks of this loop
+            await asyncio.to_thread(awaited, session, bool)
 
     asyncio.run(run())
     assert one("c6")["completion_message"]["content"] == one("c7")["completion_message"]["content"] == "whole answer"

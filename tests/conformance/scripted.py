@@ -23,7 +23,8 @@ from tests.upstream import (
 
 VECTOR = (0.5, -0.25, 1.0)
 _LONGEST_HOLD_S = 20
-_LATE_S = 1
+_LATE_S = 4
+"""Long after its client has given up, which waits for a third of a second."""
 
 
 def _either(received: Received) -> Reply:

@@ -229,6 +229,7 @@ def test_a_log_line_has_the_ids_of_its_invocation_and_none_has_words_or_keys(
     run: Callable[..., None], tmp_path: Path
 ) -> None:
     async def scene(weir: Deployed) -> None:
+        (tmp_path / "blobs").write_text("in the way of the payloads")
         await weir.start(AWS_LAMBDA_LOG_LEVEL="DEBUG")
         said = "canary-said canary-words canary-openai-key"
         weir.upstream.replies |= {
@@ -238,8 +239,6 @@ def test_a_log_line_has_the_ids_of_its_invocation_and_none_has_words_or_keys(
             "cut": Reply(events(said)[:2], headers=SSE_TYPE, drop=True),
             "whole": completion_reply(said),
         }
-        (tmp_path / "blobs").write_text("in the way of the payloads")
-        (tmp_path / "ledger.sqlite").unlink(missing_ok=True)
         for model in ("m", "refused", "strange", "cut", "whole"):
             for route in streaming.ROUTES:
                 sent = with_model("completion-maitai" if route.endswith("serialized") else "completion-stream", "x")

@@ -25,7 +25,7 @@ KEY = "canary-key-of-the-stack-that-is-deployed"
 _ASKS = re.compile(r"(\[[^\n]*\]|Parameter \w+): $")
 """The space comes last: what is typed before it is thrown away where a key is asked for."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_DONE_WITHIN_S = 60
+_DONE_WITHIN_S = 300
 _ON_A_TERMINAL = """
 import fcntl, sys, termios
 from pathlib import Path

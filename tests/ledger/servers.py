@@ -8,17 +8,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.rie import reserved_ports
 from tests.infra.template import ROOT
 from weir.ledger import aws
 
 _LOOPBACK = ROOT / "infra" / "engines" / "Loopback.java"
-_STARTS_WITHIN_S = 60
+_STARTS_WITHIN_S = 180
 _LOOKS_EVERY_S = 0.05
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "canaryaccesskey",
@@ -54,15 +56,15 @@ def dynamodb_local() -> Iterator[str]:
     """The address of a DynamoDB Local that keeps all in memory."""
     jar = _jar()
     assert jar is not None
-    (port,) = _free_ports(1)
-    command = [
-        *("java", "-Xmx512m", f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}"),
-        *("-cp", f"{jar}{os.pathsep}{jar.parent / 'DynamoDBLocal_lib'}/*", str(_LOOPBACK)),
-        *("-inMemory", "-disableTelemetry", "-port", str(port)),
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with _running(command, jar.parent, lambda: _answers("dynamodb", url, "list_tables")):
-        yield url
+    with reserved_ports(1) as (port,):
+        command = [
+            *("java", "-Xmx512m", f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}"),
+            *("-cp", f"{jar}{os.pathsep}{jar.parent / 'DynamoDBLocal_lib'}/*", str(_LOOPBACK)),
+            *("-inMemory", "-disableTelemetry", "-port", str(port)),
+        ]
+        url = f"http://127.0.0.1:{port}"
+        with _running(command, jar.parent, url, lambda: client("dynamodb", url).list_tables()):
+            yield url
 
 
 @contextmanager
@@ -71,13 +73,16 @@ def seaweedfs() -> Iterator[str]:
     weed = _weed()
     assert weed is not None
     names = ("master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "s3", "s3.grpc")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    flags = []
-    for name, port in ports.items():
-        component, *grpc = name.split(".")
-        flags.append("-" + ".".join([component, "port", *grpc]) + f"={port}")
-    url = f"http://127.0.0.1:{ports['s3']}"
-    with tempfile.TemporaryDirectory(prefix="weir-seaweedfs-") as folder:
+    with (
+        reserved_ports(len(names)) as numbers,
+        tempfile.TemporaryDirectory(prefix="weir-seaweedfs-") as folder,
+    ):
+        ports = dict(zip(names, numbers, strict=True))
+        flags = []
+        for name, port in ports.items():
+            component, *grpc = name.split(".")
+            flags.append("-" + ".".join([component, "port", *grpc]) + f"={port}")
+        url = f"http://127.0.0.1:{ports['s3']}"
         command = [
             *(weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", *flags),
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"),
@@ -85,7 +90,7 @@ def seaweedfs() -> Iterator[str]:
             *("-volume.max=1000", "-master.volumeSizeLimitMB=16"),
         ]
         try:
-            with _running(command, Path(folder), lambda: _answers("s3", url, "list_buckets")):
+            with _running(command, Path(folder), url, lambda: _keeps_an_object(client("s3", url))):
                 yield url
         finally:
             for port in ports.values():  # it listens on sockets there as well, and leaves them
@@ -93,7 +98,7 @@ def seaweedfs() -> Iterator[str]:
                     left.unlink(missing_ok=True)
 
 
-def client(service: str, url: str) -> object:
+def client(service: str, url: str) -> Any:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", url)
         for name, value in _ACCOUNT.items():
@@ -112,17 +117,16 @@ def _weed() -> str | None:
     return shutil.which("weed", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
-def _free_ports(count: int) -> list[int]:
-    """Of the system's choice; all are held until the last is known."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+def _keeps_an_object(s3: Any) -> None:
+    """It lists buckets before it has found a place for what comes into them."""
+    with suppress(s3.exceptions.BucketAlreadyExists, s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket="ready")
+    s3.put_object(Bucket="ready", Key="ready", Body=b"yes")
 
 
 @contextmanager
-def _running(command: list[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
+def _running(command: list[str], folder: Path, url: str, use: Callable[[], object]) -> Iterator[None]:
+    """Until it can be used."""
     environ = {**os.environ, **_ACCOUNT}
     with (
         tempfile.TemporaryFile() as output,
@@ -130,7 +134,7 @@ def _running(command: list[str], folder: Path, answers: Callable[[], bool]) -> I
     ):
         try:
             give_up = time.monotonic() + _STARTS_WITHIN_S
-            while not answers():
+            while not _answers(url, use):
                 if process.poll() is not None or time.monotonic() > give_up:
                     output.seek(0)
                     said = output.read()[-2000:].decode(errors="replace")
@@ -141,13 +145,13 @@ def _running(command: list[str], folder: Path, answers: Callable[[], bool]) -> I
             process.kill()  # nothing of it is to be kept
 
 
-def _answers(service: str, url: str, operation: str) -> bool:
+def _answers(url: str, use: Callable[[], object]) -> bool:
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as probe:  # botocore would wait longer between its attempts
         if probe.connect_ex((host, int(port))) != 0:
             return False
     try:
-        getattr(client(service, url), operation)()
+        use()
     except (BotoCoreError, ClientError):
         return False
     return True

@@ -347,13 +347,16 @@ def test_nor_do_many_threads(engine: Engine) -> None:
     calls = [(estimate := chance.randint(1, largest), chance.randint(0, estimate)) for _ in range(120)]
     with closing(engine.counters()) as counters, ThreadPoolExecutor(8) as threads:
 
-        def call(each: tuple[int, int]) -> int:
+        def call(each: tuple[int, int]) -> int | None:
             estimate, actual = each
             if counters.take([tokens(estimate, most=most)]).refused:
-                return 0
+                return None
             counters.settle([Settlement(TOKENS, actual - estimate, -estimate)])
             return actual
 
-        used = sum(threads.map(call, calls))
+        at_once = list(threads.map(call, calls))
+        # What was refused only for what the others held just then is admitted when they hold it no more.
+        again = [call(each) for each, used in zip(calls, at_once, strict=True) if used is None]
+        used = sum(each for each in at_once + again if each is not None)
         assert counters.read([TOKENS]) == (Tally(used),)
-    assert most - largest < used < most + largest
+    assert most <= used < most + largest

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -28,7 +30,7 @@ from weir.runtime.settings import Settings
 from weir.services import limits as limits_module
 from weir.services.complete import Completions
 from weir.services.limit_rules import LimitBook
-from weir.services.limits import NOT_ENFORCED, RECORDED_A_MINUTE
+from weir.services.limits import FULL_FOR_S, NOT_ENFORCED, OUT_OF_REACH_S, RECORDED_A_MINUTE
 
 NOON = datetime(2026, 3, 31, 12, 0, 20, tzinfo=UTC)
 OPENAI, MAITAI, EMBEDDINGS, LIMITS = (
@@ -47,10 +49,11 @@ CALL_COST = (9 * 150_000 + 3 * 600_000) / 10**12
 
 
 class Clock:
-    """Of the day; it moves when it is told to."""
+    """Of the day, and of what is measured in `seconds`; both move when they are told to."""
 
     def __init__(self) -> None:
         self.now = NOON
+        self.seconds = 0.0
 
     def __call__(self) -> datetime:
         return self.now
@@ -128,13 +131,15 @@ Open = Callable[..., World]
 
 
 @pytest.fixture
-def open_world(tmp_path: Path) -> Iterator[Open]:
+def open_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     with Upstream(keep_alive=False) as upstream:
         upstream.replies[MODEL] = completion_reply()
         opened: list[Runtime] = []
 
         def open(engine: DynamoDBAndS3 | SQLiteAndFiles | None = None) -> World:
             clock = Clock()
+            measured = SimpleNamespace(monotonic=lambda: clock.seconds, perf_counter=time.perf_counter)
+            monkeypatch.setattr("weir.runtime.bootstrap.time", measured)
             environ = {"OPENAI_API_KEY": "canary-openai-key", "OPENAI_BASE_URL": f"{upstream.url}/v1"}
             runtime = replace(fixed_runtime(tmp_path, environ), now=clock)
             opened.append(runtime)
@@ -491,8 +496,14 @@ def test_a_ledger_that_cannot_count_stops_no_call(open_world: Open, dynamodb: Dy
     assert [answer.status_code for answer in answers] == [200, 200]
     assert {answer.headers["x-weir-warning"] for answer in answers} == {NOT_ENFORCED}
     assert [record.warnings for record in world.records()] == [(NOT_ENFORCED,)] * 2 + [()]
-    asked_for_it = [operation for operation, _ in dynamodb.wire.calls if operation == "update_item"]
-    assert len(asked_for_it) == 2  # the second call did not ask again
+    assert updates(dynamodb) == 2  # the second call did not ask again
+    world.clock.seconds += OUT_OF_REACH_S
+    world.ask()
+    assert updates(dynamodb) == 3
+
+
+def updates(dynamodb: DynamoDBAndS3) -> int:
+    return [operation for operation, _ in dynamodb.wire.calls].count("update_item")
 
 
 def test_limits_that_cannot_be_read_stop_no_call(open_world: Open, dynamodb: DynamoDBAndS3) -> None:
@@ -530,5 +541,7 @@ def test_a_flood_costs_a_write_a_second(open_world: Open, dynamodb: DynamoDBAndS
     world.at_once(RECORDED_A_MINUTE)
     dynamodb.wire.calls.clear()
     assert world.at_once(100) == {429: 100}
-    assert Counter(operation for operation, _ in dynamodb.wire.calls)["update_item"] <= 1
-    assert Counter(operation for operation, _ in dynamodb.wire.calls)["put_item"] == 0
+    assert Counter(operation for operation, _ in dynamodb.wire.calls) == {}
+    world.clock.seconds += FULL_FOR_S
+    assert [world.ask().status_code for _ in range(3)] == [429] * 3
+    assert Counter(operation for operation, _ in dynamodb.wire.calls) == {"update_item": 1}

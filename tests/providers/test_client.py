@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from tests.fast_loop import run_fast
 from tests.protocols.openai_chat_cases import CASES, HELLO, streamed
 from weir.domain.chat import ChatCall, Message
 from weir.domain.completion import Text
@@ -225,11 +226,11 @@ def test_a_refusal_is_read_from_either_kind_of_call(
 
 
 class Endless(httpx.AsyncByteStream):
-    """A body that comes for ever, a piece at every turn of the loop."""
+    """A body that comes for ever, a piece every hundredth of a second."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
             yield b": still thinking\n\n"
 
 
@@ -243,5 +244,5 @@ def test_a_provider_that_never_falls_silent_is_cut_off_at_the_deadline(
 
     exchange = Exchange()
     with pytest.raises(ProviderTimeout, match="still answering when the time for this call was over"):
-        run(bounded())
+        run_fast(bounded())
     assert (exchange.reply or b"").startswith(b": still thinking")

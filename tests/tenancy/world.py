@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import importlib
-import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,10 +15,9 @@ from fastapi import FastAPI
 
 from tests.infra import template
 from tests.ledger.engines import DynamoDBAndS3
-from tests.runtime import START, fixed_runtime
+from tests.runtime import START, fixed_runtime, key_numbers
 from tests.tenancy.generator import Request
 from tests.tenancy.workspaces import Workspace
-from weir.domain.api_key import RANDOM_BITS
 from weir.http.app import create_app
 from weir.http.auth import Keyring, Principal
 from weir.ledger.configuration import Configurations
@@ -203,7 +201,7 @@ def at_aws(engine: DynamoDBAndS3, folder: Path) -> Iterator[World]:
             ledger=ledger,
             configurations=configurations,
             open_projections=lambda: Projections(derived, CheckedSettlement(derived)),
-            keys=Keys(key_store, "default", now=lambda: START, random=lambda: secrets.randbits(RANDOM_BITS)),
+            keys=Keys(key_store, "default", now=lambda: START, random=key_numbers()),
         )
         with closing(ledger):
             yield World(runtime, KeptAtAWS(engine))

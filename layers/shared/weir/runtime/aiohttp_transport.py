@@ -20,10 +20,11 @@ class _Stream(httpx.AsyncByteStream):
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-        except TimeoutError as exc:
-            raise httpx.ReadTimeout(str(exc)) from exc
-        except aiohttp.ClientError as exc:
-            raise httpx.ReadError(str(exc)) from exc
+        except (TimeoutError, aiohttp.ClientError) as exc:
+            # aiohttp raises first and keeps what came while nobody was reading, as when a caller is slow to take it.
+            if rest := self._response.content._read_nowait(-1):
+                yield rest
+            raise (httpx.ReadTimeout if isinstance(exc, TimeoutError) else httpx.ReadError)(str(exc)) from exc
 
     async def aclose(self) -> None:
         self._response.close() if not self._response.content.at_eof() else self._response.release()
