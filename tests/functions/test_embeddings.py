@@ -158,7 +158,7 @@ def test_an_answer_with_another_number_of_vectors_is_malformed_and_recorded(
         (
             {"respan_params": {"first_token_timeout": 0.4}},
             "first_token_timeout",
-            "openai gave no first token within 0.4 s.",
+            "openai did not begin to answer within 0.4 s.",
         ),
     ],
 )

@@ -221,14 +221,14 @@ def test_a_deadline_is_a_504_that_names_it(served: Served, route: str, stream: b
     if route == OPENAI:
         assert answer.json() == {
             "error": {
-                "message": "openai gave no first token within 0.4 s.",
+                "message": "openai did not begin to answer within 0.4 s.",
                 "type": "timeout_error",
                 "param": None,
                 "code": "first_token_timeout",
             }
         }
     else:
-        assert answer.text == "openai gave no first token within 0.4 s."
+        assert answer.text == "openai did not begin to answer within 0.4 s."
     log = served.log(answer.headers["x-weir-request-id"])
     assert (log["status_code"], log["error_code"]) == (504, "first_token_timeout")
 

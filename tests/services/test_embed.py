@@ -31,7 +31,7 @@ ENVIRON = {
 BODY = b'{"embedding": [0.5], "inputTextTokenCount": 2}'
 
 TOTAL = ("The call was to take 2 s at most, and bedrock had not answered in full.", "timeout")
-FIRST = ("bedrock gave no first token within 2 s.", "first_token_timeout")
+FIRST = ("bedrock did not begin to answer within 2 s.", "first_token_timeout")
 SILENT = ("bedrock fell silent for 2 s before its answer was complete.", "between_tokens_timeout")
 
 

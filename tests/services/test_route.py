@@ -730,7 +730,7 @@ def test_impatience_says_nothing_of_the_provider(world: World) -> None:
 
 
 TOTAL = "The call was to take 0.4 s at most, and openai had not answered in full."
-FIRST_TOKEN = "openai gave no first token within 0.4 s."
+FIRST_TOKEN = "openai did not begin to answer within 0.4 s."
 SILENT = "openai fell silent for 0.4 s before its answer was complete."
 
 

@@ -86,7 +86,7 @@ class Patience:
             message = f"{provider} fell silent for {_plain(seconds)} s before its answer was complete."
         else:
             seconds, code = self.deadlines.first_token_s, "first_token_timeout"
-            message = f"{provider} gave no first token within {_plain(seconds)} s."
+            message = f"{provider} did not begin to answer within {_plain(seconds)} s."
         return ProviderTimeout(message, provider=provider, code=code)
 
 
