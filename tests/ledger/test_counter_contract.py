@@ -1,6 +1,7 @@
 """What every engine does with the counters of limits."""
 
 import gc
+import os
 import random
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -241,6 +242,39 @@ def test_what_cannot_be_written_is_not_counted(tmp_path: Path) -> None:
         with closing(sqlite3.connect(path)) as other:
             other.execute("DROP TRIGGER full")
         assert counters.take([request()]) == Taken((Tally(2),))
+
+
+def test_a_file_that_cannot_be_opened_is_said_and_leaves_nothing_open(tmp_path: Path) -> None:
+    def refused(path: Path) -> set[str]:
+        with pytest.raises(LedgerUnavailable):
+            SQLiteCounterStore(path, now=lambda: BEGUN).take([request()])
+        gc.collect()
+        return open_files()
+
+    before = open_files()
+    (tmp_path / "text").write_bytes(b"not a database " * 100)
+    (tmp_path / "counted-users").mkdir()
+    assert [refused(path) for path in (tmp_path / "text", tmp_path / "counted", tmp_path / "text" / "counted")] == [
+        before
+    ] * 3
+
+
+def open_files() -> set[str]:
+    return set(os.listdir("/dev/fd"))
+
+
+def test_what_was_counted_is_when_its_log_cannot_be_moved(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+
+    def put_something_in_the_way() -> datetime:
+        """When what has expired is swept away, which is just before."""
+        path.rename(tmp_path / "elsewhere")
+        path.mkdir()
+        return BEGUN
+
+    with closing(SQLiteCounterStore(path, now=put_something_in_the_way)) as counters:
+        assert counters.take([request()]) == Taken((Tally(1),))
+        assert counters.read([REQUESTS]) == (Tally(1),)
 
 
 def test_a_sum_is_never_too_large_or_less_than_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ keeps everybody else out meanwhile.
 
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from weir.domain.errors import LedgerUnavailable
 from weir.ledger.counters import Counter, Settlement, Take, Taken, Tally
+
+logger = logging.getLogger("weir.limits")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS counters (
@@ -111,7 +114,7 @@ class SQLiteCounterStore:
                     self._file.commit()
             if keeps_up:
                 self._move_into_file()
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, OSError) as exc:
             raise LedgerUnavailable(f"The counters cannot be {verb}.") from exc
 
     @contextmanager
@@ -137,9 +140,12 @@ class SQLiteCounterStore:
             self._lock.release()
 
     def _move_into_file(self) -> None:
-        """What was committed to the log; it holds up nobody."""
-        with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:
-            beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """What was committed to the log, and counts, moved or not; it holds up nobody."""
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:
+                beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error:
+            logger.exception("the log of the counters grows")
 
 
 class _File:
@@ -147,14 +153,19 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._company = os.open(path.with_name(f"{path.name}-users"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._company, fcntl.LOCK_SH)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA page_size=1024")  # each commit writes whole pages, and changes a row or two
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute("PRAGMA wal_autocheckpoint=0")  # it would wait for the disk in the middle of a call
-        self._connection.executescript(_SCHEMA)
+        with contextlib.ExitStack() as opened:
+            users = path.with_name(f"{path.name}-users")
+            self._company = os.open(users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            opened.callback(os.close, self._company)
+            fcntl.flock(self._company, fcntl.LOCK_SH)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            opened.callback(self._connection.close)
+            self._connection.execute("PRAGMA page_size=1024")  # a commit writes whole pages, and changes a row or two
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute("PRAGMA wal_autocheckpoint=0")  # it would wait for the disk amid a call
+            self._connection.executescript(_SCHEMA)
+            self._closing = opened.pop_all()
         self._tallies: dict[Counter, Tally] = {}
         self._changed: set[Counter] = set()
         self.is_open = False
@@ -245,8 +256,7 @@ class _File:
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self.commit()
-        self._connection.close()
-        os.close(self._company)
+        self._closing.close()
 
 
 def _within(sum: int) -> int:
