@@ -263,7 +263,7 @@ def test_values_are_kept_in_one_form() -> None:
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 1, "max_completion_tokens": 1}, "max_completion_tokens"),
         ({"stop": [1]}, "stop[0]"),
-        ({"logit_bias": {"1": "x"}}, "logit_bias"),
+        ({"logit_bias": {"1": "x"}}, "logit_bias.1"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"response_format": "xml"}, "response_format"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),

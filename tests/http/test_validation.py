@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from weir.domain.errors import RequestInvalid
 from weir.http.chat_request import ChatCompletionBody
 from weir.http.embedding_request import EmbeddingBody
-from weir.http.limits import LimitBody
+from weir.http.limits import LimitBody, LimitChangeBody
 from weir.http.maitai_config import ConfigBody
 from weir.http.routing import RoutingBody
 from weir.http.validation import validated
@@ -81,11 +81,37 @@ LONG = "canary" * 100
             "load_balance_models[0].weight",
             "invalid_value",
         ),
+        (ChatCompletionBody, CHAT | {"stop": 5}, "'stop' must be a text or an array.", "stop", "invalid_type"),
+        (ChatCompletionBody, CHAT | {"stop": ["a", 5]}, "'stop[1]' must be a text.", "stop[1]", "invalid_type"),
+        (
+            ChatCompletionBody,
+            CHAT | {"tool_choice": 5},
+            "'tool_choice' must be a text or an object.",
+            "tool_choice",
+            "invalid_type",
+        ),
+        (
+            ChatCompletionBody,
+            CHAT | {"session_id": 1.5},
+            "'session_id' must be a text or a whole number.",
+            "session_id",
+            "invalid_type",
+        ),
+        (
+            ChatCompletionBody,
+            CHAT | {"logit_bias": {"50256": "never"}},
+            "'logit_bias.50256' must be a number.",
+            "logit_bias.50256",
+            "invalid_type",
+        ),
+        (LimitBody, LIMIT | {"limit": True}, "'limit' must be a text or a number.", "limit", "invalid_type"),
+        (LimitChangeBody, {"limits": 5}, "'limits' is not known here.", "limits", "unknown_parameter"),
+        (LimitBody, LIMIT | {LONG: 5}, "A member of the body is not known here.", None, "unknown_parameter"),
         (LimitBody, LIMIT | {"name": ""}, "'name' must not be empty.", "name", "empty_string"),
         (ConfigBody, {"metadata": "shop"}, "'metadata' must be an object.", "metadata", "invalid_type"),
     ],
 )
-def test_a_wrong_member_is_told(model: type[BaseModel], body: Any, message: str, param: str, code: str) -> None:
+def test_a_wrong_member_is_told(model: type[BaseModel], body: Any, message: str, param: str | None, code: str) -> None:
     with pytest.raises(RequestInvalid) as refused:
         validated(model, body)
     assert (str(refused.value), refused.value.param, refused.value.code) == (message, param, code)

@@ -1,5 +1,6 @@
 """What is wrong with a body, told to who sent it: the member by name, what it must be, and OpenAI's code for it."""
 
+from collections.abc import Set
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 _TYPES = {"str", "int", "float", "bool"}
 """What pydantic puts into a place beside the names of members, for a member that may be of several types."""
+
+_LONGEST_NAME = 100
+"""Of a member: a longer one is told by what it is a member of."""
 
 
 def validated(model: type[_Model], body: Any, *, where: str = "") -> _Model:
@@ -25,15 +29,24 @@ def validated(model: type[_Model], body: Any, *, where: str = "") -> _Model:
 
 def _first_problem(exc: ValidationError) -> RequestInvalid:
     # A wrong member of a union gives one error per member: the deepest says most.
-    problem = max(exc.errors(include_url=False), key=lambda e: (e["type"] != "missing", len(e["loc"])))
+    problems = exc.errors(include_url=False)
+    problem = max(problems, key=lambda e: (e["type"] != "missing", len(e["loc"])))
+    param = _named(problem["loc"])
+    what, code = _told(problem)
+    if problem["type"] in _TYPED:
+        what = _one_of({each["type"] for each in problems if _named(each["loc"]) == param})
+    subject = f"'{param}'" if param else "A member of the body"
+    return RequestInvalid(f"{subject} {what}.", param=param or None, code=code)
+
+
+def _named(place: tuple[str | int, ...]) -> str:
     param = ""
-    for step in problem["loc"]:
+    for step in place:
         if isinstance(step, int):
             param += f"[{step}]"
-        elif step.isidentifier() and step not in _TYPES:
+        elif len(step) <= _LONGEST_NAME and (step.isdecimal() or (step.isidentifier() and step not in _TYPES)):
             param += f".{step}" if param else step
-    what, code = _told(problem)
-    return RequestInvalid(f"'{param}' {what}.", param=param, code=code)
+    return param
 
 
 def _told(problem: ErrorDetails) -> tuple[str, str]:
@@ -63,20 +76,29 @@ def _told(problem: ErrorDetails) -> tuple[str, str]:
             return f"must be one of {bounds['expected']}", "invalid_value"
         case "value_error":
             return f"is wrong: {bounds['error']}", "invalid_value"
-        case "model_type" | "dict_type":
-            return "must be an object", "invalid_type"
-        case type:
-            return _TYPED.get(type, f"is wrong: {problem['msg']}"), "invalid_type"
+        case "extra_forbidden":
+            return "is not known here", "unknown_parameter"
+        case _:
+            return f"is wrong: {problem['msg']}", "invalid_type"
 
 
 _TYPED = {
-    "string_type": "must be a text",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "bool_type": "must be true or false",
-    "list_type": "must be an array",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "model_type": "an object",
+    "dict_type": "an object",
 }
+
+
+def _one_of(types: Set[str]) -> str:
+    told = dict.fromkeys(what for type, what in _TYPED.items() if type in types)
+    if "a number" in told:
+        told.pop("a whole number", None)
+    return f"must be {' or '.join(told)}"
 
 
 def _plain(bound: float) -> str:
