@@ -1,5 +1,7 @@
 """What a call and a configuration may say of routing, and what is wrong with what they say."""
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -127,9 +129,27 @@ def test_what_is_configured_is_read_once_and_for_each_by_itself() -> None:
     configs: list[dict[str, Any]] = [CONFIG, {"fallback_models": ["c"]}, {"retry_params": "often"}, {}]
     for config in [*configs, *configs, *({**each} for each in configs)]:
         for model in (None, "a", "another"):
-            assert configured_routing(config, model) == to_routing({}, config, model=model)
-    first, _ = configured_routing(CONFIG, "a")
-    assert configured_routing(CONFIG, "a")[0] is first
+            assert configured_routing(config, model, ("main",)) == to_routing({}, config, model=model)
+    first, _ = configured_routing(CONFIG, "a", ("main",))
+    assert configured_routing(CONFIG, "a", ("main",))[0] is first
+
+
+def test_a_configuration_that_was_read_anew_takes_the_place_of_the_one_before() -> None:
+    """It may be large, and is read every ten seconds."""
+    config = Config(CONFIG)
+    before = weakref.ref(config)
+    for place in (("main", "shop", None), ("other", "shop", None)):
+        configured_routing(config, "a", place)
+    config = Config(CONFIG)
+    configured_routing(config, "a", ("main", "shop", None))
+    assert before() is not None
+    configured_routing(config, "a", ("other", "shop", None))
+    gc.collect()
+    assert before() is None
+
+
+class Config(dict[str, Any]):
+    """Can be referred to weakly."""
 
 
 def test_a_call_can_do_without_fallbacks_whatever_is_configured() -> None:

@@ -143,15 +143,17 @@ def to_routing(
 _PLAIN = Routing()
 
 _REMEMBERED = 1_000
-_configured: dict[tuple[int, str | None], tuple[Mapping[str, Any], tuple[Routing | None, tuple[str, ...]]]] = {}
+_configured: dict[tuple[str | None, ...], tuple[Mapping[str, Any], tuple[Routing | None, tuple[str, ...]]]] = {}
 
 
-def configured_routing(config: Mapping[str, Any], model: str | None) -> tuple[Routing | None, tuple[str, ...]]:
+def configured_routing(
+    config: Mapping[str, Any], model: str | None, place: tuple[str | None, ...]
+) -> tuple[Routing | None, tuple[str, ...]]:
     """`to_routing` of a call that says nothing of its own, which most calls of an application do.
 
-    Remembered for as long as the very same `config` is in use; nobody may change it.
+    Remembered for as long as the very same `config` is in use at its `place`; nobody may change it.
     """
-    key = id(config), model
+    key = *place, model
     known = _configured.get(key)
     if known is not None and known[0] is config:
         return known[1]

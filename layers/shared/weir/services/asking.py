@@ -142,7 +142,8 @@ async def _ask(
         warnings += ("the configuration could not be read, and the call went out without its defaults",)
     routing = None
     if proxied or tags.fallback_config or tags.fallback_model or not ROUTING_PARAMETERS.isdisjoint(config):
-        routing, more = _routing(tags, told, config, params.model) if routed else _bounded(tags, told, config)
+        place = principal.workspace, tags.application_name, tags.intent_name
+        routing, more = _routing(tags, told, config, params.model, place) if routed else _bounded(tags, told, config)
         warnings += more
     if config:
         params, tags = filled(params, config), tagged(tags, config)
@@ -184,10 +185,14 @@ async def _ask(
 
 
 def _routing(
-    tags: CallTags, told: Mapping[str, Any], config: Mapping[str, Any], model: str | None
+    tags: CallTags,
+    told: Mapping[str, Any],
+    config: Mapping[str, Any],
+    model: str | None,
+    place: tuple[str | None, ...],
 ) -> tuple[Routing | None, tuple[str, ...]]:
     if not told and tags.fallback_config is None and tags.fallback_model is None:
-        return configured_routing(config, model)
+        return configured_routing(config, model, place)
     return to_routing(_said(tags, told), config, model=model, no_fallbacks=told.get("disable_fallback") is True)
 
 
