@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from tests.ledger.engines import DynamoDBAndS3, Engine, SQLiteAndFiles
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.limit import Subject
+from weir.ledger import sqlite_counters
 from weir.ledger.counters import Counter, CounterStore, Settlement, Take, Taken, Tally, counter_of
 from weir.ledger.sqlite_counters import SQLiteCounterStore
 
@@ -214,6 +216,22 @@ def test_another_process_waits_for_what_is_not_written_yet(tmp_path: Path) -> No
         taken = elsewhere.submit(other.take, [request()])
         counters.commit()
         assert taken.result() == Taken((Tally(3),))
+
+
+def test_many_wait_no_longer_than_one_for_a_process_that_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "counted"
+    monkeypatch.setattr(sqlite_counters, "_WAIT_S", 0.2)
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters, ThreadPoolExecutor(20) as threads:
+        counters.take([request()])
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            begun = time.monotonic()
+            waiting = [threads.submit(counters.take, [request()]) for _ in range(20)]
+            assert [type(each.exception()) for each in waiting] == [LedgerUnavailable] * 20
+            assert time.monotonic() - begun < 15 * 0.2
+        assert counters.take([request()]) == Taken((Tally(2),))
 
 
 def test_in_company_everything_is_written_at_once(tmp_path: Path) -> None:

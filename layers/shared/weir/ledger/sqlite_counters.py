@@ -15,6 +15,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -38,7 +39,7 @@ INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET used = excluded.used, held = excluded.held
 """
 _READ = "SELECT used, held FROM counters WHERE workspace = ? AND subject = ? AND measure = ? AND window = ?"
-_WAIT_MS = 5_000
+_WAIT_S = 5.0
 """For another process that counts in the same file."""
 
 _KEPT_UP_EVERY = 1_000
@@ -100,12 +101,13 @@ class SQLiteCounterStore:
     @contextmanager
     def _transaction(self, verb: str, *, kept_up: bool = False) -> Iterator["_File"]:
         """Committed when it is over, with what was open before."""
+        until = time.monotonic() + _WAIT_S
         try:
-            with self._lock:
+            with self._turn():
                 if self._file is None:
                     self._file = _File(self._path)
                     self._closing = weakref.finalize(self, self._file.close)
-                self._file.begin()
+                self._file.begin(until - time.monotonic())
                 with self._file.rolled_back():
                     if keeps_up := kept_up and self._until_kept_up <= 0:
                         self._until_kept_up = _KEPT_UP_EVERY
@@ -139,10 +141,20 @@ class SQLiteCounterStore:
         finally:
             self._lock.release()
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Of one thread among those of this process: all of them wait for another process at once."""
+        if not self._lock.acquire(timeout=_WAIT_S):
+            raise LedgerUnavailable("Another process does not let go of the counters.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def _move_into_file(self) -> None:
         """What was committed to the log, and counts, moved or not; it holds up nobody."""
         try:
-            with closing(sqlite3.connect(self._path, timeout=_WAIT_MS / 1000)) as beside:
+            with closing(sqlite3.connect(self._path, timeout=_WAIT_S)) as beside:
                 beside.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error:
             logger.exception("the log of the counters grows")
@@ -172,10 +184,10 @@ class _File:
         self.is_alone = False
         """Whether nobody else had the file open when the transaction began."""
 
-    def begin(self) -> None:
+    def begin(self, wait_s: float) -> None:
         if self.is_open:
             return
-        self._connection.execute(f"PRAGMA busy_timeout={_WAIT_MS}")
+        self._connection.execute(f"PRAGMA busy_timeout={max(0, int(wait_s * 1000))}")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         finally:
