@@ -63,6 +63,8 @@ def _told(problem: ErrorDetails) -> tuple[str, str]:
             return f"must be one of {bounds['expected']}", "invalid_value"
         case "value_error":
             return f"is wrong: {bounds['error']}", "invalid_value"
+        case "extra_forbidden":
+            return "is not known here", "unknown_parameter"
         case "model_type" | "dict_type":
             return "must be an object", "invalid_type"
         case type:
