@@ -49,6 +49,7 @@ class Setup:
     """Calls of Ann's and of others: in the table, in the archive, in both; one of each put aside."""
 
     def __init__(self, engine: Engine) -> None:
+        self._runner = asyncio.Runner()  # a loop for each call takes longer than the calls
         self.store: Any = Refusing(engine.open())
         self.blobs: BlobStore = engine.blobs()
         self.ledger = Ledger(self.store, self.blobs, 10, spill=Spill(self.blobs))  # so that some payloads are blobs
@@ -70,10 +71,14 @@ class Setup:
 
     def keep(self, call: Call) -> None:
         assert call.payload is not None
-        asyncio.run(self.ledger.keep(call.record, call.payload))
+        self._runner.run(self.ledger.keep(call.record, call.payload))
 
     def get(self, id: str) -> tuple[Record, Payload] | None:
-        return asyncio.run(self.ledger.get("main", id))
+        return self._runner.run(self.ledger.get("main", id))
+
+    def close(self) -> None:
+        self._runner.close()
+        self.ledger.close()
 
     def everything(self) -> bytes:
         """All that lies in the blob store, unpacked."""
@@ -91,7 +96,7 @@ class Setup:
 @pytest.fixture
 def setup(engine: Engine) -> Iterator[Setup]:
     setup = Setup(engine)
-    with closing(setup.ledger):
+    with closing(setup):
         yield setup
 
 
@@ -219,7 +224,7 @@ def test_killed_at_any_call_it_goes_on_when_asked_again(sqlite: Engine, does_the
             finished = False
             erase(setup.ledger, opened(setup.blobs), setup.projections, ANN)
         is_erased(setup)
-        setup.ledger.close()
+        setup.close()
         if finished:
             assert calls > 30
             return
