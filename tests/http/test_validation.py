@@ -106,6 +106,13 @@ LONG = "canary" * 100
         ),
         (LimitBody, LIMIT | {"limit": True}, "'limit' must be a text or a number.", "limit", "invalid_type"),
         (LimitChangeBody, {"limits": 5}, "'limits' is not known here.", "limits", "unknown_parameter"),
+        (
+            ConfigBody,
+            {"response_format": "xml"},
+            "'response_format' must be one of 'text' or 'json_object' or an object.",
+            "response_format",
+            "invalid_value",
+        ),
         (LimitBody, LIMIT | {LONG: 5}, "A member of the body is not known here.", None, "unknown_parameter"),
         (LimitBody, LIMIT | {"name": ""}, "'name' must not be empty.", "name", "empty_string"),
         (ConfigBody, {"metadata": "shop"}, "'metadata' must be an object.", "metadata", "invalid_type"),

@@ -33,8 +33,11 @@ def _first_problem(exc: ValidationError) -> RequestInvalid:
     problem = max(problems, key=lambda e: (e["type"] != "missing", len(e["loc"])))
     param = _named(problem["loc"])
     what, code = _told(problem)
+    types = {each["type"] for each in problems if each["type"] in _TYPED and _named(each["loc"]) == param}
     if problem["type"] in _TYPED:
-        what = _one_of({each["type"] for each in problems if _named(each["loc"]) == param})
+        what = f"must be {_one_of(types)}"
+    elif problem["type"] == "literal_error" and types:
+        what += f" or {_one_of(types)}"
     subject = f"'{param}'" if param else "A member of the body"
     return RequestInvalid(f"{subject} {what}.", param=param or None, code=code)
 
@@ -98,7 +101,7 @@ def _one_of(types: Set[str]) -> str:
     told = dict.fromkeys(what for type, what in _TYPED.items() if type in types)
     if "a number" in told:
         told.pop("a whole number", None)
-    return f"must be {' or '.join(told)}"
+    return " or ".join(told)
 
 
 def _plain(bound: float) -> str:
