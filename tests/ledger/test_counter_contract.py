@@ -1,11 +1,12 @@
 """What every engine does with the counters of limits."""
 
+import fcntl
 import gc
 import os
 import random
 import sqlite3
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -216,6 +217,19 @@ def test_another_process_waits_for_what_is_not_written_yet(tmp_path: Path) -> No
         taken = elsewhere.submit(other.take, [request()])
         counters.commit()
         assert taken.result() == Taken((Tally(3),))
+
+
+def test_nobody_waits_for_a_process_that_stands_still_while_it_looks_for_company(tmp_path: Path) -> None:
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters, ThreadPoolExecutor(1) as elsewhere:
+        with path.with_name("counted-users").open("w") as users:
+            fcntl.flock(users, fcntl.LOCK_EX)
+            taken = [elsewhere.submit(take, [request()]) for take in (counters.take, counters.take_now)]
+            wait(taken, timeout=30)
+            assert [each.done() for each in taken] == [True, True]
+        assert written(path) == {"requests_per_minute": (2, 0)}  # that was no time to be taken for alone
+        counters.take_now([request()])
+        assert written(path) == {"requests_per_minute": (2, 0)}
 
 
 def test_many_wait_no_longer_than_one_for_a_process_that_stands_still(

@@ -169,7 +169,7 @@ class _File:
             users = path.with_name(f"{path.name}-users")
             self._company = os.open(users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             opened.callback(os.close, self._company)
-            fcntl.flock(self._company, fcntl.LOCK_SH)
+            self._keep_company()
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             opened.callback(self._connection.close)
             self._connection.execute("PRAGMA page_size=1024")  # a commit writes whole pages, and changes a row or two
@@ -210,8 +210,13 @@ class _File:
         except BlockingIOError:
             return False
         finally:
-            fcntl.flock(self._company, fcntl.LOCK_SH)
+            self._keep_company()
         return True
+
+    def _keep_company(self) -> None:
+        """Whoever cannot do so now waits for nobody, and does it with the next transaction."""
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self._company, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def take(self, takes: Sequence[Take]) -> Taken:
         tallies: list[Tally] = []
