@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -444,6 +445,24 @@ def test_a_stream_that_broke_off_has_used_what_was_set_aside(world: World) -> No
     world.ask(stream=True, max_tokens=50)
     assert world.records()[0].outcome == "cut_off"
     assert world.use(tokens) == (PROMPT + 50, 0)
+
+
+def test_so_has_one_that_its_callers_own_deadline_ended(world: World) -> None:
+    """Else a deadline shortly before the end of each answer would be the way around a budget."""
+    reply = stream_reply("No", "on.")
+    world.replies(replace(reply, hold=Event(), hold_at=2))
+    tokens, spend = world.limit("tokens_per_minute", 2000), world.limit("spend_per_day", 1)
+    assert '"between_tokens_timeout"' in world.ask(stream=True, max_tokens=50, between_tokens_timeout=0.05).text
+    assert world.records()[0].outcome == "error"
+    assert world.use(tokens) == (PROMPT + 50, 0)
+    assert world.use(spend) == (pytest.approx((PROMPT * 0.15 + 50 * 0.6) / 10**6), 0)
+
+
+def test_one_that_it_ended_before_its_first_token_has_used_nothing(world: World) -> None:
+    world.replies(replace(stream_reply("No", "on."), hold=Event(), hold_at=-1))
+    tokens = world.limit("tokens_per_minute", 2000)
+    assert world.ask(stream=True, max_tokens=50, first_token_timeout=0.05).status_code == 504
+    assert world.use(tokens) == (0, 0)
 
 
 def test_an_answer_without_counts_has_used_what_was_set_aside(world: World) -> None:

@@ -342,12 +342,13 @@ def _refused(share: Share, standings: tuple[Standing, ...], *, soon: bool) -> Ad
 
 
 def _settlement(share: Share, record: Record | None) -> Settlement:
-    """A call that failed has used what its provider said, or nothing. Of one that was cut off the estimate holds where
-    nobody said: its provider asks for what it had made."""
+    """A call that failed has used what its provider said, or nothing. Of one that ended amid its answer the estimate
+    holds where nobody said: its provider asks for what it had made, and its caller has that."""
     take = share.take
     used = 0 if record is None else used_by(share.limit.measure, record)
     if used is None:
-        used = 0 if record is not None and record.outcome == "error" else take.amount
+        failed = record is not None and record.outcome == "error" and record.first_token_ms is None
+        used = 0 if failed else take.amount
     return Settlement(take.counter, used - take.amount, -take.amount)
 
 
