@@ -1,5 +1,6 @@
 """What every engine does with the counters of limits."""
 
+import errno
 import fcntl
 import gc
 import os
@@ -289,6 +290,35 @@ def test_a_file_that_cannot_be_opened_is_said_and_leaves_nothing_open(tmp_path: 
     assert [refused(path) for path in (tmp_path / "text", tmp_path / "counted", tmp_path / "text" / "counted")] == [
         before
     ] * 3
+
+
+def test_where_files_cannot_be_locked_everything_is_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    path = tmp_path / "counted"
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        counters.take([request()])
+        monkeypatch.setattr(fcntl, "flock", unsupported)
+        assert counters.take_now([request()]) == Taken((Tally(2),))
+        assert counters.take([request()]) == Taken((Tally(3),))
+        assert counters.take_now([request()]) == Taken((Tally(4),))
+        assert written(path) == {"requests_per_minute": (4, 0)}
+    with closing(SQLiteCounterStore(path, now=lambda: BEGUN)) as counters:
+        assert counters.take([request()]) == Taken((Tally(5),))
+
+
+def test_a_store_that_cannot_write_its_last_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "counted"
+    counters = SQLiteCounterStore(path, now=lambda: BEGUN)
+    counters.take([request()])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TRIGGER full BEFORE INSERT ON counters BEGIN SELECT RAISE(ABORT, 'full'); END")
+    counters.take_now([request()])
+    counters.close()
+    assert caplog.messages == ["use of the last moment not counted"]
 
 
 def open_files() -> set[str]:

@@ -180,9 +180,13 @@ class _File:
             self._closing = opened.pop_all()
         self._tallies: dict[Counter, Tally] = {}
         self._changed: set[Counter] = set()
-        self.is_open = False
         self.is_alone = False
         """Whether nobody else had the file open when the transaction began."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a transaction."""
+        return self._connection.in_transaction
 
     def begin(self, wait_s: float) -> None:
         if self.is_open:
@@ -192,22 +196,23 @@ class _File:
             self._connection.execute("BEGIN IMMEDIATE")
         finally:
             self._connection.execute("PRAGMA busy_timeout=0")
-        self.is_open, self.is_alone = True, self._has_no_company()
+        self.is_alone = self._has_no_company()
 
     def begin_now(self) -> bool:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:  # another process writes
             return False
-        self.is_open, self.is_alone = True, self._has_no_company()
+        self.is_alone = self._has_no_company()
         return True
 
     def _has_no_company(self) -> bool:
         """Everybody who has the file open shares the lock of another one. To ask for it may be to lose it for a moment,
-        so that somebody else takes themselves to be alone: no harm is done, and they find out the next time."""
+        so that somebody else takes themselves to be alone: no harm is done, and they find out the next time. Where
+        there are no such locks nobody is taken to be alone."""
         try:
             fcntl.flock(self._company, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             return False
         finally:
             self._keep_company()
@@ -215,7 +220,7 @@ class _File:
 
     def _keep_company(self) -> None:
         """Whoever cannot do so now waits for nobody, and does it with the next transaction."""
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):
             fcntl.flock(self._company, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def take(self, takes: Sequence[Take]) -> Taken:
@@ -268,11 +273,12 @@ class _File:
     def _over(self) -> None:
         self._tallies.clear()
         self._changed.clear()
-        self.is_open = False
 
     def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
+        try:
             self.commit()
+        except sqlite3.Error:
+            logger.exception("use of the last moment not counted")
         self._closing.close()
 
 
