@@ -100,14 +100,7 @@ class ProviderClient:
     ) -> Completion:
         """A whole answer. Raises ProviderError; `exchange` then holds what had come."""
         response = await self._ask(target, call, exchange, headers, patience)
-        try:
-            await _read(response, exchange, target.provider.name, patience)
-        finally:
-            await response.aclose()
-        reply = exchange.reply or b""
-        if response.status_code >= 400:
-            raise _refusal(target, response, reply)
-        return target.protocol.parse(reply)
+        return target.protocol.parse(await _whole(target, response, exchange, patience))
 
     async def embed(
         self,
@@ -149,14 +142,7 @@ class ProviderClient:
         patience: Patience | None,
     ) -> WireReply:
         response = await self._post(target, wire, exchange, headers, patience)
-        try:
-            await _read(response, exchange, target.provider.name, patience)
-        finally:
-            await response.aclose()
-        reply = exchange.reply or b""
-        if response.status_code >= 400:
-            raise _refusal(target, response, reply)
-        return WireReply(reply, response.headers)
+        return WireReply(await _whole(target, response, exchange, patience), response.headers)
 
     @asynccontextmanager
     async def stream(
@@ -279,6 +265,20 @@ def _parsed(url: str) -> httpx.URL:
 def _headers(wire: WireRequest, own: Mapping[str, str]) -> dict[str, str]:
     headers = {name.lower(): value for name, value in own.items() if name.lower() not in _HOP_HEADERS}
     return {**headers, **wire.headers, "content-type": "application/json", "user-agent": _USER_AGENT}
+
+
+async def _whole(
+    target: Target | EmbeddingTarget, response: httpx.Response, exchange: Exchange, patience: Patience | None
+) -> bytes:
+    """The reply, if it is an answer."""
+    try:
+        await _read(response, exchange, target.provider.name, patience)
+    finally:
+        await response.aclose()
+    reply = exchange.reply or b""
+    if response.status_code >= 400:
+        raise _refusal(target, response, reply)
+    return reply
 
 
 async def _read(response: httpx.Response, exchange: Exchange, provider: str, patience: Patience | None = None) -> None:
