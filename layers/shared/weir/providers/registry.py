@@ -14,6 +14,7 @@ _NOT_PROVIDERS = frozenset({"WEIR", "MAITAI", "KEYWORDSAI", "RESPAN", "AWS"})
 DEMO_MODELS = ("demo/echo",)
 
 _KNOWN = 1_000
+"""Names whose meaning is remembered; callers may make up any number of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ MOST_NEEDED = 10**18
 _REMEMBERED = 10_000
 
 
-class Counted(NamedTuple):
+class _Counted(NamedTuple):
     """A limit that holds for a call, and the counter of the minute, day or month that it is in."""
 
     limit: Limit
@@ -70,7 +70,7 @@ class Counted(NamedTuple):
 class _Counting(NamedTuple):
     minute: datetime
     holding: Sequence[tuple[Limit, Subject]]
-    counted: tuple[Counted, ...]
+    counted: tuple[_Counted, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,12 +256,12 @@ class Limits:
 
     def _counted(
         self, workspace: str, caller: Caller, holding: Sequence[tuple[Limit, Subject]], minute: datetime
-    ) -> tuple[Counted, ...]:
+    ) -> tuple[_Counted, ...]:
         """Most calls come in the minute of the one before."""
         known = self._counting.get((workspace, caller))
         if known is not None and known.minute == minute and known.holding is holding:
             return known.counted
-        counted = tuple(_counted(workspace, *each, minute) for each in holding)
+        counted = tuple(_counted_in(minute, workspace, *each) for each in holding)
         _make_room(self._counting)
         self._counting[workspace, caller] = _Counting(minute, holding, counted)
         return counted
@@ -314,12 +314,12 @@ def _needs(ask: Ask[Call], holding: Sequence[tuple[Limit, Subject]], at: datetim
     return [min(needs[kind], MOST_NEEDED) for kind in kinds]
 
 
-def _counted(workspace: str, limit: Limit, subject: Subject, minute: datetime) -> Counted:
+def _counted_in(minute: datetime, workspace: str, limit: Limit, subject: Subject) -> _Counted:
     window = window_of(limit.measure, minute)
-    return Counted(limit, counter_of(workspace, subject, limit.measure, *window), window.ends)
+    return _Counted(limit, counter_of(workspace, subject, limit.measure, *window), window.ends)
 
 
-def _share(counted: Counted, need: int) -> Share:
+def _share(counted: _Counted, need: int) -> Share:
     limit, counter, ends = counted
     return Share(limit, Take(counter, need, limit.measure != "requests_per_minute", limit.units), ends)
 
