@@ -4,32 +4,23 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.limits.calls import ASK, NOON, limits_of
 from tests.runtime import fixed_runtime
 from weir.domain.chat import ChatCall
 from weir.domain.errors import LedgerUnavailable
 from weir.domain.limit import Subject
 from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.services import limits as limits_module
-from weir.services.attempt import Ask, Attempt, Recorder
-from weir.services.limits import NOT_ENFORCED, Admission, Limits
+from weir.services.attempt import Attempt
+from weir.services.limits import NOT_ENFORCED, Admission
 
 LONG_S = 600.0
-NOON = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
-ASK = Ask(
-    call=ChatCall(model="m", messages=(), max_tokens=100),
-    model="openai/m",
-    workspace="main",
-    environment="prod",
-    request=b"{}",
-    customer_identifier="ann",
-)
 
 
 class Counters(SQLiteCounterStore):
@@ -58,10 +49,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.runtime = fixed_runtime(folder)
         self.counters = Counters(folder / "limits.sqlite")
-        recorder = Recorder(
-            self.runtime.ledger, frozenset(), now=lambda: NOON, new_id=self.runtime.new_id, clock=lambda: 0.0
-        )
-        self.limits = Limits(self.runtime.limits, self.counters, recorder, now=lambda: NOON, clock=lambda: 0.0)
+        self.limits = limits_of(self.runtime, self.counters, now=lambda: NOON, clock=lambda: 0.0)
 
     async def begin(self) -> None:
         """The first call opens the file, which is not done on the event loop."""

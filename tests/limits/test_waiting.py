@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.limits.calls import ASK, NOON, limits_of
 from tests.runtime import fixed_runtime
 from weir.domain.chat import ChatCall
 from weir.domain.completion import Usage
@@ -21,19 +22,10 @@ from weir.ledger.sqlite_counters import SQLiteCounterStore
 from weir.runtime.bootstrap import Runtime
 from weir.services import limit_lines
 from weir.services import limits as limits_module
-from weir.services.attempt import Ask, Attempt, Recorder
+from weir.services.attempt import Attempt
 from weir.services.limits import FULL_FOR_S, LONGEST_WAIT_S, NOT_ENFORCED, OUT_OF_REACH_S, Admission, Limits
 
-NOON = datetime(2026, 3, 1, 12, 0, 20, tzinfo=UTC)
 ANN = Subject("customer", "ann")
-ASK = Ask(
-    call=ChatCall(model="m", messages=(), max_tokens=100),
-    model="openai/m",
-    workspace="main",
-    environment="prod",
-    request=b"{}",
-    customer_identifier="ann",
-)
 DONE = Record(
     id="r",
     workspace="main",
@@ -91,18 +83,7 @@ class World:
         self.here, self.elsewhere = self.process(), self.process()
 
     def process(self, deadlines: Deadlines = NO_DEADLINES) -> Limits:
-        runtime = self.runtime
-        recorder = Recorder(
-            runtime.ledger, frozenset(), now=lambda: self.now, new_id=runtime.new_id, clock=lambda: self.seconds
-        )
-        return Limits(
-            runtime.limits,
-            self.counters,
-            recorder,
-            now=lambda: self.now,
-            clock=lambda: self.seconds,
-            deadlines=deadlines,
-        )
+        return limits_of(self.runtime, self.counters, lambda: self.now, lambda: self.seconds, deadlines)
 
     async def limit(self, most: int, measure: Measure = "tokens_per_minute") -> None:
         await self.runtime.limits.add("main", ANN, measure, Decimal(most), None)
