@@ -20,7 +20,7 @@ from weir.services import limits as limits_module
 from weir.services.attempt import Attempt
 from weir.services.limits import NOT_ENFORCED, Admission
 
-LONG_S = 600.0
+LONG_S, EARLY_S = 600.0, 10.0
 
 
 class Counters(SQLiteCounterStore):
@@ -76,9 +76,13 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Whose clock is set forward."""
+    """Whose clock is set forward. It calls as early as a coarse clock allows, as every loop does."""
 
     ahead_s = 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock_resolution = EARLY_S
 
     def time(self) -> float:
         return super().time() + self.ahead_s
@@ -110,6 +114,20 @@ def test_many_calls_are_written_at_once(world: World) -> None:
         loop.ahead_s += LONG_S
         await world.is_committed()
         assert (world.counters.commits, world.counters.written()) == (2, [(300, 300)])
+
+    run(scenario)
+
+
+def test_a_commit_that_came_early_is_not_the_last(world: World) -> None:
+    async def scenario(loop: Loop) -> None:
+        await world.begin()
+        for used in (200, 300):
+            await world.admit()
+            world.counters.committed.clear()
+            loop.ahead_s += LONG_S - EARLY_S / 2
+            await asyncio.sleep(0)  # or the loop sleeps until it is time
+            await world.is_committed()
+            assert world.counters.written() == [(used, used)]
 
     run(scenario)
 
